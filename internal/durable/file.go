@@ -1,0 +1,103 @@
+// Package durable writes files so that a reader, or a restart after a crash, meets the old bytes or the new ones and
+// nothing between: write beside, sync, rename, sync the directory.
+package durable
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+)
+
+// WriteFile replaces path by data. A file that exists keeps its mode and owner; a new one gets perm. A symlink is
+// followed, so that the file it names is replaced and the link stays. On any error the old file is untouched.
+func WriteFile(path string, data []byte, perm fs.FileMode) error {
+	target, err := resolve(path)
+	if err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	uid, gid := -1, -1
+	if fi, err := os.Lstat(target); err == nil {
+		if !fi.Mode().IsRegular() {
+			return fmt.Errorf("write %s: %s is no regular file", path, target)
+		}
+		perm = fi.Mode().Perm()
+		if st, ok := fi.Sys().(*syscall.Stat_t); ok {
+			uid, gid = int(st.Uid), int(st.Gid)
+		}
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	if err := replace(target, data, perm, uid, gid); err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	return nil
+}
+
+// resolve follows the symlinks of a path whose last element may not exist yet.
+func resolve(path string) (string, error) {
+	target, err := filepath.EvalSymlinks(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		if _, lerr := os.Lstat(path); lerr == nil {
+			return "", fmt.Errorf("%s is a symlink that leads nowhere", path)
+		}
+		dir, derr := filepath.EvalSymlinks(filepath.Dir(path))
+		return filepath.Join(dir, filepath.Base(path)), derr
+	}
+	return target, err
+}
+
+func replace(target string, data []byte, perm fs.FileMode, uid, gid int) (err error) {
+	dir := filepath.Dir(target)
+	tmp, err := os.CreateTemp(dir, "."+filepath.Base(target)+".*") // O_EXCL, mode 0600
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, ignoreMissing(os.Remove(tmp.Name())))
+		}
+	}()
+	_, err = tmp.Write(data)
+	if err == nil && uid >= 0 && (uid != os.Geteuid() || gid != os.Getegid()) {
+		err = tmp.Chown(uid, gid)
+	}
+	if err == nil {
+		err = tmp.Chmod(perm) // after chown, which clears set-id bits
+	}
+	if err == nil {
+		err = tmp.Sync()
+	}
+	if cerr := tmp.Close(); err == nil {
+		err = cerr
+	}
+	if err == nil {
+		err = os.Rename(tmp.Name(), target)
+	}
+	if err == nil {
+		err = SyncDir(dir)
+	}
+	return err
+}
+
+func ignoreMissing(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// SyncDir makes the creation, rename or removal of an entry of dir survive a crash.
+func SyncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	if err := d.Sync(); err != nil {
+		return fmt.Errorf("sync %s: %w", dir, err)
+	}
+	return nil
+}
