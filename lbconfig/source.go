@@ -41,8 +41,8 @@ func (s *Source) Text(span Span) string { return string(s.Bytes[span.Start:span.
 // Place is where a byte stands, for people: line and column count from 1, the column in bytes.
 type Place struct {
 	File string `json:"file"`
-	Line int `json:"line"`
-	Col  int `json:"col"`
+	Line int    `json:"line"`
+	Col  int    `json:"col"`
 }
 
 func (p Place) String() string { return fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Col) }
