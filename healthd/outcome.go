@@ -1,0 +1,71 @@
+package healthd
+
+import (
+	"fmt"
+	"time"
+)
+
+// Class says what one probe met.
+type Class uint8
+
+// OwnFault is the zero value: a probe that could not be made says nothing about its target. It covers what the prober's own host
+// lacks (local ports, file descriptors, memory, a name that does not resolve) and a probe that was cancelled.
+const (
+	OwnFault    Class = iota
+	OK                // the right answer, in time
+	Degraded          // the right answer, but beyond a warning threshold
+	Refused           // the target turned the connection away: refused, reset, unreachable
+	TimedOut          // no complete answer before the deadline
+	WrongAnswer       // an answer, but not the one expected
+)
+
+var classNames = [...]string{OwnFault: "own fault", OK: "ok", Degraded: "degraded", Refused: "refused", TimedOut: "timeout", WrongAnswer: "wrong answer"}
+
+// String is "own fault", "ok", "degraded", "refused", "timeout" or "wrong answer".
+func (c Class) String() string {
+	if int(c) < len(classNames) {
+		return classNames[c]
+	}
+	return fmt.Sprintf("class %d", c)
+}
+
+// MarshalText writes the words of String.
+func (c Class) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
+
+// UnmarshalText reads the words of String.
+func (c *Class) UnmarshalText(text []byte) error {
+	for i, name := range classNames {
+		if string(text) == name {
+			*c = Class(i)
+			return nil
+		}
+	}
+	return fmt.Errorf("class of outcome %q is not known", Line(string(text), 32))
+}
+
+// Status is what one outcome alone would mean: Pass, Warn, Fail, and Unknown for an own fault.
+func (c Class) Status() Status {
+	switch c {
+	case OK:
+		return Pass
+	case Degraded:
+		return Warn
+	case Refused, TimedOut, WrongAnswer:
+		return Fail
+	default:
+		return Unknown
+	}
+}
+
+// Outcome is the result of one probe. Make it with NewOutcome, which bounds the detail.
+type Outcome struct {
+	At     time.Time     `json:"at"`   // when the probe started
+	Took   time.Duration `json:"took"` // in nanoseconds
+	Class  Class         `json:"class"`
+	Detail string        `json:"detail,omitempty"` // what was observed: one line, see Line
+}
+
+// NewOutcome bounds and escapes the detail to one line of MaxDetail bytes.
+func NewOutcome(at time.Time, took time.Duration, class Class, detail string) Outcome {
+	return Outcome{At: at, Took: took, Class: class, Detail: Line(detail, MaxDetail)}
+}

@@ -1,0 +1,101 @@
+package healthd
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// MaxStale is how old a snapshot from before a start may be to be served until the first round.
+const MaxStale = 60 * time.Second
+
+// Snapshot is everything known at one moment. It is never modified once published; Update and the others make a new one.
+type Snapshot struct {
+	Instance   string    `json:"instance"`   // names one run of the sidecar, so that a restart is noticed
+	Generation uint64    `json:"generation"` // grows with each change of a verdict, an order or a mark of staleness
+	At         time.Time `json:"at"`
+	Services   []Service `json:"services"` // by name
+}
+
+// Service is one service of this instance.
+type Service struct {
+	Name       string    `json:"name"`
+	Address    string    `json:"address,omitempty"` // where it listens, host:port
+	Status     Status    `json:"status"`            // from the checks alone; orders are in Admin
+	Since      time.Time `json:"since"`
+	Stale      bool      `json:"stale,omitempty"` // some of what Status rests on was not measured lately
+	Admin      Admin     `json:"admin"`
+	Generation uint64    `json:"generation"` // of the snapshot in which this service last changed
+	Checks     []Check   `json:"checks"`     // by name
+}
+
+// Check is one check of a service.
+type Check struct {
+	Name        string        `json:"name"`
+	Kind        string        `json:"kind"`                  // http, tcp
+	Measurement string        `json:"measurement,omitempty"` // what Took is, in health+json: responseTime
+	Target      string        `json:"target,omitempty"`
+	Impact      Impact        `json:"impact"`
+	Shared      bool          `json:"shared,omitempty"` // a dependency that siblings use too
+	MaxAge      time.Duration `json:"max_age"`          // beyond which a measurement is stale; 0 means never
+	Verdict     Verdict       `json:"verdict"`
+	Stale       bool          `json:"stale,omitempty"`
+}
+
+// Tag is the generation as the world sees it, "INSTANCE-N".
+func (s *Snapshot) Tag() string { return s.Instance + "-" + strconv.FormatUint(s.Generation, 10) }
+
+// ParseTag splits what Tag made. The instance is 1 to 64 letters and digits.
+func ParseTag(tag string) (instance string, generation uint64, err error) {
+	instance, number, ok := strings.Cut(tag, "-")
+	if !ok || len(instance) == 0 || len(instance) > 64 || strings.ContainsFunc(instance, notAlphanumeric) {
+		return "", 0, fmt.Errorf("generation %q is not INSTANCE-NUMBER", Line(tag, 80))
+	}
+	generation, err = strconv.ParseUint(number, 10, 64)
+	if err != nil {
+		return "", 0, fmt.Errorf("generation %q is not INSTANCE-NUMBER", Line(tag, 80))
+	}
+	return instance, generation, nil
+}
+
+func notAlphanumeric(r rune) bool {
+	return !(r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z')
+}
+
+// Service finds a service by name.
+func (s *Snapshot) Service(name string) (*Service, bool) {
+	i, ok := slices.BinarySearchFunc(s.Services, name, func(v Service, n string) int { return strings.Compare(v.Name, n) })
+	if !ok {
+		return nil, false
+	}
+	return &s.Services[i], true
+}
+
+// Check finds a check by name.
+func (s *Service) Check(name string) (*Check, bool) {
+	i, ok := slices.BinarySearchFunc(s.Checks, name, func(c Check, n string) int { return strings.Compare(c.Name, n) })
+	if !ok {
+		return nil, false
+	}
+	return &s.Checks[i], true
+}
+
+// Settled reports whether every service has had its first round in this run: all are known, and none rests on an older run.
+func (s *Snapshot) Settled() bool {
+	return !slices.ContainsFunc(s.Services, func(v Service) bool { return v.Status == Unknown || v.Stale })
+}
+
+// Blame names the check that a service's status rests on, nil where it passes or nothing is known: the first by name of the gravest.
+func (s *Service) Blame() *Check {
+	var worst *Check
+	for i := range s.Checks {
+		c := &s.Checks[i]
+		means := c.Impact.means(c.Verdict.Status)
+		if means == s.Status && (means == Warn || means == Fail) && (worst == nil || c.Verdict.Status > worst.Verdict.Status) {
+			worst = c
+		}
+	}
+	return worst
+}

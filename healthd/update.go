@@ -1,0 +1,132 @@
+package healthd
+
+import (
+	"cmp"
+	"slices"
+	"time"
+)
+
+// Change is a new verdict for one check.
+type Change struct {
+	Service, Check string
+	Verdict        Verdict
+}
+
+// Update gives the snapshot after the changes, at now. Changes for checks that are not there are dropped. The generation grows by one if
+// a status or a mark of staleness changed, and stays if only details did.
+func (s *Snapshot) Update(changes []Change, now time.Time) *Snapshot {
+	next := *s
+	next.At, next.Services = now, slices.Clone(s.Services)
+	touched := map[string]bool{}
+	for _, ch := range changes {
+		svc, ok := next.Service(ch.Service)
+		if !ok {
+			continue
+		}
+		if !touched[ch.Service] {
+			svc.Checks, touched[ch.Service] = slices.Clone(svc.Checks), true
+		}
+		if c, ok := svc.Check(ch.Check); ok {
+			c.Verdict = ch.Verdict
+			c.Stale = c.stale(now)
+		}
+	}
+	for name := range touched {
+		svc, _ := next.Service(name)
+		old, _ := s.Service(name)
+		svc.judge(now)
+		if svc.differs(old) {
+			svc.Generation, next.Generation = s.Generation+1, s.Generation+1
+		}
+	}
+	return &next
+}
+
+// stale is about this run: a verdict that Restart brought over stays stale until it is measured again.
+func (c *Check) stale(now time.Time) bool {
+	if c.Stale && c.Verdict.Last.Class == OwnFault {
+		return true
+	}
+	return c.Verdict.Status != Unknown && c.MaxAge > 0 && now.Sub(c.Verdict.Measured) > c.MaxAge
+}
+
+// judge rolls the checks up. A status once known is never replaced by Unknown: it is marked stale, for missing data is no failure.
+func (s *Service) judge(now time.Time) {
+	status := Rollup(s.Checks)
+	s.Stale = slices.ContainsFunc(s.Checks, func(c Check) bool { return c.Stale && c.Impact == Required })
+	if status == Unknown && s.Status != Unknown {
+		s.Stale = true
+		return
+	}
+	if status != s.Status {
+		s.Status, s.Since = status, now
+	}
+}
+
+func (s *Service) differs(old *Service) bool {
+	return s.Status != old.Status || s.Stale != old.Stale || !slices.EqualFunc(s.Checks, old.Checks, func(a, b Check) bool {
+		return a.Verdict.Status == b.Verdict.Status && a.Stale == b.Stale
+	})
+}
+
+// Order gives the snapshot after an order for one service; ok is false where there is no such service.
+func (s *Snapshot) Order(service string, a Admin, now time.Time) (next *Snapshot, ok bool) {
+	n := *s
+	n.Services = slices.Clone(s.Services)
+	svc, ok := n.Service(service)
+	if !ok {
+		return s, false
+	}
+	n.At = now
+	n.Generation++
+	svc.Admin, svc.Generation = a, n.Generation
+	return &n, true
+}
+
+// Restart gives the snapshot to begin with: the services and checks of fresh, with what old knew about those of the same name, all marked
+// stale. Old counts only if it is at most MaxStale old; nil is no snapshot. The instance is that of fresh; generations go on where old's ended.
+func Restart(fresh, old *Snapshot, now time.Time) *Snapshot {
+	next := *fresh
+	next.At = now
+	next.Services = slices.Clone(fresh.Services)
+	for i := range next.Services {
+		svc := &next.Services[i]
+		svc.Checks = slices.Clone(svc.Checks)
+		slices.SortFunc(svc.Checks, func(a, b Check) int { return cmp.Compare(a.Name, b.Name) })
+	}
+	slices.SortFunc(next.Services, func(a, b Service) int { return cmp.Compare(a.Name, b.Name) })
+	if old == nil || old.Age(now) > MaxStale {
+		old = &Snapshot{}
+	}
+	next.Generation = old.Generation + 1
+	for i := range next.Services {
+		svc := &next.Services[i]
+		svc.Generation = next.Generation
+		if before, ok := old.Service(svc.Name); ok && before.Status != Unknown {
+			svc.remember(before)
+		}
+		if len(svc.Checks) == 0 { // nothing will ever be measured
+			svc.Status, svc.Since, svc.Stale = Pass, now, false
+		}
+	}
+	return &next
+}
+
+func (s *Service) remember(before *Service) {
+	s.Status, s.Since, s.Stale = before.Status, before.Since, true
+	for i := range s.Checks {
+		c := &s.Checks[i]
+		if old, ok := before.Check(c.Name); ok && old.Kind == c.Kind && old.Target == c.Target {
+			c.Verdict, c.Stale = old.Verdict, old.Verdict.Status != Unknown
+			c.Verdict.Streak = Streak{} // consecutive means without a gap
+		}
+	}
+}
+
+// Age is how long ago the snapshot was made. A snapshot from the future, after the clock was set back, is older than any limit.
+func (s *Snapshot) Age(now time.Time) time.Duration {
+	if age := now.Sub(s.At); age >= 0 {
+		return age
+	}
+	return 1<<63 - 1
+}
