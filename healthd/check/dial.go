@@ -1,0 +1,124 @@
+package check
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"syscall"
+
+	"github.com/lbmedic/lbmedic/healthd"
+)
+
+// forbidden are the addresses no check may reach whatever a name resolves to: link-local ones, where clouds serve credentials of the
+// host, and the metadata addresses outside of those (Amazon's IPv6 one, Alibaba's, Oracle's).
+var forbidden = []netip.Prefix{
+	netip.MustParsePrefix("169.254.0.0/16"),
+	netip.MustParsePrefix("fe80::/10"),
+	netip.MustParsePrefix("fd00:ec2::254/128"),
+	netip.MustParsePrefix("100.100.100.200/32"),
+	netip.MustParsePrefix("192.0.0.192/32"),
+}
+
+// Forbidden reports whether a check may not reach the address: it is link-local, multicast, or a cloud's metadata service.
+// IPv4 written as IPv6 (::ffff:0:0/96, and the NAT64 prefix 64:ff9b::/96) is unwrapped.
+func Forbidden(addr netip.Addr) bool {
+	addr = addr.WithZone("").Unmap()
+	if b := addr.As16(); addr.Is6() && netip.MustParsePrefix("64:ff9b::/96").Contains(addr) {
+		addr = netip.AddrFrom4([4]byte(b[12:]))
+	}
+	if addr.IsMulticast() {
+		return true
+	}
+	for _, p := range forbidden {
+		if p.Contains(addr) {
+			return true
+		}
+	}
+	return false
+}
+
+type forbiddenError struct{ addr netip.Addr }
+
+func (e forbiddenError) Error() string {
+	return fmt.Sprintf("%s is a link-local or metadata address, which no check may reach", e.addr)
+}
+
+// dial makes a fresh connection that will be closed by a reset, so that probes leave no TIME_WAIT behind. The address is judged
+// after the name is resolved, at the moment of connecting, so a name that changes its address changes nothing.
+func dial(ctx context.Context, address string) (*net.TCPConn, error) {
+	d := net.Dialer{
+		KeepAlive:     -1,
+		FallbackDelay: -1,
+		Control: func(_, resolved string, _ syscall.RawConn) error {
+			ap, err := netip.ParseAddrPort(resolved)
+			if err != nil {
+				return err
+			}
+			if Forbidden(ap.Addr()) {
+				return forbiddenError{ap.Addr()}
+			}
+			return nil
+		},
+	}
+	d.SetMultipathTCP(false)
+	c, err := d.DialContext(ctx, "tcp", address)
+	if err != nil {
+		return nil, err
+	}
+	conn := c.(*net.TCPConn) // what a dial of network tcp returns
+	if err := conn.SetLinger(0); err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	if deadline, ok := ctx.Deadline(); ok {
+		if err := conn.SetDeadline(deadline); err != nil {
+			return nil, errors.Join(err, conn.Close())
+		}
+	}
+	return conn, nil
+}
+
+// ownFaults are the errors of this host, which say nothing about the target. EPERM and EACCES come from a local firewall.
+var ownFaults = []error{
+	syscall.EADDRNOTAVAIL, syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM,
+	syscall.EPERM, syscall.EACCES, syscall.EAFNOSUPPORT, syscall.ENETUNREACH, syscall.ENETDOWN, syscall.EINVAL,
+	context.Canceled,
+}
+
+// classify turns an error of the network into a class and a detail a person understands.
+func classify(ctx context.Context, err error) (healthd.Class, string) {
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return healthd.OwnFault, "cancelled"
+	}
+	for _, own := range ownFaults {
+		if errors.Is(err, own) {
+			return healthd.OwnFault, "probe not made: " + own.Error()
+		}
+	}
+	if refused, ok := errors.AsType[forbiddenError](err); ok {
+		return healthd.OwnFault, refused.Error()
+	}
+	if dns, ok := errors.AsType[*net.DNSError](err); ok {
+		return healthd.OwnFault, "resolve " + dns.Name + ": " + dns.Err
+	}
+	switch {
+	case isTimeout(err):
+		return healthd.TimedOut, "no answer in time"
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return healthd.Refused, "connection refused"
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+		return healthd.Refused, "connection reset"
+	case errors.Is(err, syscall.EHOSTUNREACH):
+		return healthd.Refused, "host unreachable"
+	}
+	return healthd.WrongAnswer, err.Error()
+}
+
+func isTimeout(err error) bool {
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, syscall.ETIMEDOUT) {
+		return true
+	}
+	ne, ok := errors.AsType[net.Error](err)
+	return ok && ne.Timeout()
+}

@@ -1,0 +1,119 @@
+package check
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/lbmedic/lbmedic/healthd"
+)
+
+func TestForbiddenAddresses(t *testing.T) {
+	for text, want := range map[string]bool{
+		"169.254.169.254": true, "169.254.0.1": true, "::ffff:169.254.169.254": true, "64:ff9b::a9fe:a9fe": true,
+		"fe80::1": true, "fe80::1%eth0": true, "febf::1": true, "fd00:ec2::254": true, "100.100.100.200": true, "192.0.0.192": true,
+		"224.0.0.1": true, "ff02::1": true,
+		"127.0.0.1": false, "::1": false, "10.0.0.1": false, "169.253.0.1": false, "fd00:ec2::253": false, "fec0::1": false, "64:ff9b::a00:1": false,
+	} {
+		if got := Forbidden(netip.MustParseAddr(text)); got != want {
+			t.Errorf("Forbidden(%s) = %v", text, got)
+		}
+	}
+}
+
+// However the address is spelled, the probe never leaves: it is refused when it is dialled, as an own fault.
+func TestMetadataIsNeverReached(t *testing.T) {
+	for _, host := range []string{"169.254.169.254", "[::ffff:a9fe:a9fe]", "[fe80::1%25lo]", "[fd00:ec2::254]", "100.100.100.200"} {
+		for kind, target := range map[string]string{"http": "http://" + host + "/latest", "tcp": strings.ReplaceAll(host, "%25", "%") + ":80"} {
+			o := probe(t, kind, target, Settings{}, time.Second)
+			if o.Class != healthd.OwnFault || !strings.Contains(o.Detail, "which no check may reach") {
+				t.Errorf("%s %s: %s: %q", kind, target, o.Class, o.Detail)
+			}
+			k, err := Find(kind)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := k.Validate(target, Settings{}); err == nil {
+				t.Errorf("%s %s is a valid target", kind, target)
+			}
+		}
+	}
+}
+
+func TestRefusedConnectionIsSaidSo(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := l.Addr().String()
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for kind, target := range map[string]string{"tcp": address, "http": "http://" + address} {
+		if o := probe(t, kind, target, Settings{}, 5*time.Second); o.Class != healthd.Refused || o.Detail != "connection refused" {
+			t.Errorf("%s: %s: %q", kind, o.Class, o.Detail)
+		}
+	}
+}
+
+func TestErrorsOfTheOwnHostAccuseNobody(t *testing.T) {
+	for errno, want := range map[syscall.Errno]healthd.Class{
+		syscall.EADDRNOTAVAIL: healthd.OwnFault, syscall.EMFILE: healthd.OwnFault, syscall.ENFILE: healthd.OwnFault,
+		syscall.ENOBUFS: healthd.OwnFault, syscall.EPERM: healthd.OwnFault, syscall.ENETUNREACH: healthd.OwnFault,
+		syscall.ECONNREFUSED: healthd.Refused, syscall.ECONNRESET: healthd.Refused, syscall.EHOSTUNREACH: healthd.Refused,
+		syscall.ETIMEDOUT: healthd.TimedOut,
+	} {
+		err := &net.OpError{Op: "dial", Net: "tcp", Err: fmt.Errorf("connect: %w", errno)}
+		if got, detail := classify(t.Context(), err); got != want {
+			t.Errorf("%s: %s (%s), want %s", errno, got, detail, want)
+		}
+	}
+	dns := &net.OpError{Op: "dial", Err: &net.DNSError{Err: "no such host", Name: "db.internal"}}
+	if got, detail := classify(t.Context(), dns); got != healthd.OwnFault || detail != "resolve db.internal: no such host" {
+		t.Errorf("dns: %s: %q", got, detail)
+	}
+}
+
+func TestTargetsAreValidated(t *testing.T) {
+	for name, c := range map[string]struct {
+		kind, target string
+		settings     Settings
+		want         string // part of the error; empty for none
+	}{
+		"http":            {"http", "http://127.0.0.1:8080/healthz", Settings{}, ""},
+		"https":           {"http", "https://app.internal", Settings{}, ""},
+		"ipv6":            {"http", "http://[::1]:80/", Settings{}, ""},
+		"file":            {"http", "file:///etc/passwd", Settings{}, "is not a url"},
+		"gopher":          {"http", "gopher://127.0.0.1:70/", Settings{}, "is not a url"},
+		"newline":         {"http", "http://127.0.0.1/\nX: y", Settings{}, "is not a url"},
+		"user":            {"http", "http://a:b@127.0.0.1/", Settings{}, "a user in the url"},
+		"no host":         {"http", "http:///healthz", Settings{}, "the host is missing"},
+		"port":            {"http", "http://127.0.0.1:70000/", Settings{}, "port"},
+		"method":          {"http", "http://127.0.0.1/", Settings{HTTP: HTTP{Method: "POST"}}, "neither GET nor HEAD"},
+		"range":           {"http", "http://127.0.0.1/", Settings{HTTP: HTTP{MinStatus: 300, MaxStatus: 200}}, "no range"},
+		"header split":    {"http", "http://127.0.0.1/", Settings{HTTP: HTTP{Host: "a\r\nX: y"}}, "no host name"},
+		"match with head": {"http", "http://127.0.0.1/", Settings{HTTP: HTTP{Method: "HEAD", Match: "x"}}, "no body"},
+		"tcp":             {"tcp", "127.0.0.1:5432", Settings{}, ""},
+		"tcp no port":     {"tcp", "127.0.0.1", Settings{}, "not host:port"},
+		"tcp no host":     {"tcp", ":5432", Settings{}, "the host is missing"},
+		"tcp port 0":      {"tcp", "127.0.0.1:0", Settings{}, "1 to 65535"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			k, err := Find(c.kind)
+			if err != nil {
+				t.Fatal(err)
+			}
+			err = k.Validate(c.target, c.settings)
+			if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+				t.Errorf("got %v, want %q", err, c.want)
+			}
+		})
+	}
+	if _, err := Find("ftp"); err == nil || !strings.Contains(err.Error(), "[http tcp]") {
+		t.Errorf("unknown kind: %v", err)
+	}
+}

@@ -1,0 +1,190 @@
+package check
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/lbmedic/lbmedic/healthd"
+)
+
+// HTTP are the settings of an http check. The zero value is fit to use.
+type HTTP struct {
+	Method     string // GET (default) or HEAD
+	Host       string // the Host header and TLS server name; the target's own by default
+	MinStatus  int    // lowest status that passes; 200
+	MaxStatus  int    // highest status that passes; 399, as in HAProxy's httpchk
+	Match      string // text that the body must contain, within its first MaxBody bytes; empty asks for none
+	SkipVerify bool   // takes any certificate of an https target
+}
+
+// MaxBody is how much of a body is read. A longer one is a wrong answer: an endless one must not pass.
+const MaxBody = 64 << 10
+
+const (
+	maxHead    = 16 << 10
+	maxInterim = 5 // 1xx answers before the real one
+)
+
+// probeHTTP asks once over a fresh connection, which is closed by a reset. Redirects are an answer like any other and never followed;
+// no proxy is taken from the environment; no encoding is offered, so nothing is decompressed.
+func probeHTTP(ctx context.Context, target string, s Settings) healthd.Outcome {
+	start := time.Now()
+	status, err := ask(ctx, target, s.HTTP)
+	if err == nil {
+		return timed(start, s, fmt.Sprintf("status %d", status))
+	}
+	if wrong, ok := errors.AsType[wrongAnswer](err); ok && !errors.Is(ctx.Err(), context.Canceled) {
+		return healthd.NewOutcome(start, time.Since(start), healthd.WrongAnswer, string(wrong))
+	}
+	class, detail := classify(ctx, err)
+	if class == healthd.WrongAnswer {
+		detail = "no http answer: " + detail
+	}
+	return healthd.NewOutcome(start, time.Since(start), class, detail)
+}
+
+// wrongAnswer is a complete answer that is not the one expected.
+type wrongAnswer string
+
+func (w wrongAnswer) Error() string { return string(w) }
+
+func ask(ctx context.Context, target string, s HTTP) (status int, err error) {
+	req, u, err := request(target, s)
+	if err != nil {
+		return 0, err
+	}
+	tcp, err := dial(ctx, hostPort(u))
+	if err != nil {
+		return 0, err
+	}
+	// The reset on close is wanted; an error of it would say nothing about the answer.
+	defer func() { _ = tcp.Close() }()
+	stop := context.AfterFunc(ctx, func() { _ = tcp.SetDeadline(time.Unix(1, 0)) })
+	defer stop()
+
+	var conn net.Conn = tcp
+	if u.Scheme == "https" {
+		name, _, splitErr := net.SplitHostPort(req.Host)
+		if splitErr != nil {
+			name = req.Host
+		}
+		secure := tls.Client(tcp, &tls.Config{ServerName: strings.Trim(name, "[]"), InsecureSkipVerify: s.SkipVerify, MinVersion: tls.VersionTLS12})
+		if err := secure.HandshakeContext(ctx); err != nil {
+			return 0, fmt.Errorf("tls: %w", err)
+		}
+		conn = secure
+	}
+	if err := req.Write(conn); err != nil {
+		return 0, err
+	}
+	return answer(bufio.NewReaderSize(io.LimitReader(conn, maxHead+MaxBody+1), 4096), req, s)
+}
+
+func request(target string, s HTTP) (*http.Request, *url.URL, error) {
+	u, err := url.Parse(target)
+	if err != nil {
+		return nil, nil, fmt.Errorf("http target %q: not a url", healthd.Line(target, 80))
+	}
+	host := u.Host
+	if s.Host != "" {
+		host = s.Host
+	}
+	method := http.MethodGet
+	if s.Method != "" {
+		method = s.Method
+	}
+	req := &http.Request{Method: method, URL: u, Host: host, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Close: true,
+		Header: http.Header{"User-Agent": {"lbmedic"}, "Accept": {"*/*"}}}
+	return req, u, nil
+}
+
+func hostPort(u *url.URL) string {
+	port := u.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
+	}
+	return net.JoinHostPort(u.Hostname(), port)
+}
+
+// answer reads one response and judges it.
+func answer(r *bufio.Reader, req *http.Request, s HTTP) (int, error) {
+	resp, err := http.ReadResponse(r, req)
+	for n := 0; err == nil && resp.StatusCode < 200 && n < maxInterim; n++ {
+		resp, err = http.ReadResponse(r, req)
+	}
+	if err != nil {
+		return 0, err
+	}
+	body, err := io.ReadAll(io.LimitReader(resp.Body, MaxBody+1))
+	least, most := s.passing()
+	switch {
+	case resp.StatusCode < least || resp.StatusCode > most:
+		// What was read of the body matters no more, complete or not.
+		return 0, wrongAnswer(fmt.Sprintf("status %d, expected %d to %d", resp.StatusCode, least, most))
+	case len(body) > MaxBody:
+		return 0, wrongAnswer(fmt.Sprintf("status %d, but a body longer than %d bytes", resp.StatusCode, MaxBody))
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return 0, wrongAnswer(fmt.Sprintf("status %d, but the body was cut off after %d bytes", resp.StatusCode, len(body)))
+	case err != nil:
+		return 0, err
+	case s.Match != "" && !bytes.Contains(body, []byte(s.Match)):
+		return 0, wrongAnswer(fmt.Sprintf("status %d, but %q is not in the body", resp.StatusCode, s.Match))
+	}
+	return resp.StatusCode, nil
+}
+
+func (s HTTP) passing() (least, most int) {
+	least, most = s.MinStatus, s.MaxStatus
+	if least == 0 {
+		least = 200
+	}
+	if most == 0 {
+		most = max(399, least)
+	}
+	return least, most
+}
+
+func validateHTTP(target string, s Settings) error {
+	u, err := url.Parse(target)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Opaque != "" {
+		return fmt.Errorf("http target %q is not a url like http://127.0.0.1:8080/healthz", healthd.Line(target, 80))
+	}
+	if u.User != nil {
+		return fmt.Errorf("http target %q: a user in the url is never sent; remove it", healthd.Line(u.Redacted(), 80))
+	}
+	_, port, err := net.SplitHostPort(hostPort(u))
+	if err != nil {
+		return fmt.Errorf("http target %q: %w", healthd.Line(target, 80), err)
+	}
+	if err := validateHostPort(u.Hostname(), port); err != nil {
+		return fmt.Errorf("http target %q: %w", healthd.Line(target, 80), err)
+	}
+	return s.HTTP.validate()
+}
+
+func (s HTTP) validate() error {
+	least, most := s.passing()
+	switch {
+	case s.Method != "" && s.Method != http.MethodGet && s.Method != http.MethodHead:
+		return fmt.Errorf("method %q is neither GET nor HEAD", healthd.Line(s.Method, 20))
+	case s.Method == http.MethodHead && s.Match != "":
+		return errors.New("a HEAD answer has no body to match; use GET")
+	case least < 100 || most > 599 || least > most:
+		return fmt.Errorf("expected status %d to %d is no range within 100 to 599", least, most)
+	case len(s.Match) > 4096:
+		return fmt.Errorf("text to match is %d bytes long, more than 4096", len(s.Match))
+	case len(s.Host) > 255 || strings.ContainsFunc(s.Host, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune(`/\@?#"<>`, r) }):
+		return fmt.Errorf("host header %q is no host name", healthd.Line(s.Host, 80))
+	}
+	return nil
+}
