@@ -71,6 +71,9 @@ func (j *Journal) append(kind string, body any) (Record, error) {
 	if err := j.usable(); err != nil {
 		return Record{}, err
 	}
+	if j.next > maxSeq {
+		return Record{}, fmt.Errorf("record %d is beyond the last number there is: move the state directory away", j.next)
+	}
 	rec := Record{Seq: j.next, At: j.settings.Now().UTC().Round(0), Kind: kind, Body: raw}
 	text, err := json.Marshal(content{rec.At, rec.Kind, rec.Body})
 	if err != nil {

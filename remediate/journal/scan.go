@@ -16,7 +16,10 @@ const version = 1
 // header is the first line of a file: "lbmedic-WHAT VERSION CRC". It keeps this shape in every version, so that an old
 // program can tell a newer file from a damaged one.
 func header(what string) []byte {
-	text := "lbmedic-" + what + " " + strconv.Itoa(version)
+	return headerOf("lbmedic-" + what + " " + strconv.Itoa(version))
+}
+
+func headerOf(text string) []byte {
 	return fmt.Appendf(nil, "%s %08x\n", text, crc32.Checksum([]byte(text), castagnoli))
 }
 
@@ -137,7 +140,8 @@ func (s *scanned) take(line []byte, base uint64) error {
 	return nil
 }
 
-// pass goes over everything from the bad line on. Nothing of it is used but how high its numbers may have been.
+// pass goes over everything from the bad line on. Nothing of it is used but how high its numbers may have been, so that
+// none of them is given out again.
 func (s *scanned) pass(in *bufio.Reader, line []byte) error {
 	s.size = s.good
 	for {
@@ -145,10 +149,10 @@ func (s *scanned) pass(in *bufio.Reader, line []byte) error {
 		if seq, _, _, err := parseLine(trimNewline(line)); err == nil {
 			s.floor = max(s.floor, seq)
 		}
-		s.floor++
 		var err error
 		line, err = in.ReadSlice('\n')
 		if errors.Is(err, io.EOF) && len(line) == 0 {
+			s.floor += uint64(s.size-s.good)/minLine + 1
 			return nil
 		}
 		if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, bufio.ErrBufferFull) {
