@@ -1,0 +1,88 @@
+package remediate
+
+import "fmt"
+
+// Capacity counts the servers of one backend for invariant S1. Active servers and backups are counted apart; rows
+// that share an address are one server.
+type Capacity struct {
+	Configured int // servers of that kind in the config
+	Serving    int // servers that take new sessions now, less those that an unresolved command may take out
+	Ejected    int // servers that automation has out
+	Floor      int // servers that must go on serving
+	MaxEjected int // servers that automation may have out
+}
+
+// capacityOf counts the servers of b that are backups, or that are not.
+func capacityOf(b Backend, p Policy, backup bool) Capacity {
+	var c Capacity
+	for _, unit := range b.units() {
+		if unit[0].Backup != backup {
+			continue
+		}
+		c.Configured++
+		serving, ejected, pending := false, false, false
+		for _, s := range unit {
+			serving = serving || s.Serving()
+			ejected = ejected || s.Take != nil
+			pending = pending || s.Pending
+		}
+		if serving && !pending {
+			c.Serving++
+		}
+		if ejected {
+			c.Ejected++
+		}
+	}
+	c.Floor = p.floor(c.Configured)
+	c.MaxEjected = max(1, c.Configured*p.MaxEjectedPercent/100)
+	return c
+}
+
+// floor is the number of servers out of n that must go on serving.
+func (p Policy) floor(n int) int {
+	least := p.MinServers
+	if least <= 0 {
+		least = 1
+		if n >= 3 {
+			least = 2
+		}
+	}
+	return max(least, (n*p.MinPercent+99)/100)
+}
+
+// AfterOne reports whether the floor still holds when one more serving server goes.
+func (c Capacity) AfterOne() bool { return c.Serving-1 >= c.Floor }
+
+// Deficit is how many servers are missing below the floor.
+func (c Capacity) Deficit() int { return max(0, c.Floor-c.Serving) }
+
+func (c Capacity) String() string {
+	return fmt.Sprintf("%d of %d serving, floor %d, %d out by automation of at most %d",
+		c.Serving, c.Configured, c.Floor, c.Ejected, c.MaxEjected)
+}
+
+// Threshold is a number in the config that the count of usable servers is compared with, such as `nbsrv(web) lt 2`.
+type Threshold struct {
+	Op    string // "eq", "ge", "gt", "le" or "lt"
+	N     int
+	Place string // file:line, for people
+}
+
+// crossed reports whether the comparison changes its answer when before servers become after.
+func (t Threshold) crossed(before, after int) bool { return t.holds(before) != t.holds(after) }
+
+func (t Threshold) holds(n int) bool {
+	switch t.Op {
+	case "eq":
+		return n == t.N
+	case "ge":
+		return n >= t.N
+	case "gt":
+		return n > t.N
+	case "le":
+		return n <= t.N
+	case "lt":
+		return n < t.N
+	}
+	return n != 0 // an operator that is not known: only the last server's going changes it for sure
+}

@@ -1,0 +1,222 @@
+package remediate
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"time"
+)
+
+// The kinds of journal records that the ledger folds. Others are for people only.
+const (
+	KindOrder   = "order"   // body OrderRecord: an operator wants a server drained or in maintenance
+	KindIntent  = "intent"  // body IntentRecord: about to act
+	KindOutcome = "outcome" // body OutcomeRecord: how that went
+	KindFact    = "fact"    // body FactRecord
+	KindFreeze  = "freeze"  // body Freeze
+	KindThaw    = "thaw"    // body Freeze
+	KindSaw     = "saw"     // for people: a verdict, a generation, a problem
+)
+
+// OrderRecord is the body of KindOrder.
+type OrderRecord struct {
+	Target Target `json:"target"`
+	Order  Order  `json:"order"`
+}
+
+// IntentRecord is the body of KindIntent: on disk before the first byte of the side effect (S7).
+type IntentRecord struct {
+	Action     Action     `json:"action"`
+	Generation Generation `json:"generation"`
+	By         string     `json:"by,omitempty"` // the operator, where one asked for it
+}
+
+// Result is how an action went.
+type Result string
+
+// The results. Unknown is resolved only by reading the state back (S9).
+const (
+	Done    Result = "done"
+	Refused Result = "refused" // by the balancer; nothing changed
+	Unknown Result = "unknown"
+)
+
+// OutcomeRecord is the body of KindOutcome.
+type OutcomeRecord struct {
+	Intent uint64 `json:"intent"` // the intent's sequence number
+	Target Target `json:"target"`
+	Verb   Verb   `json:"verb"`
+	Result Result `json:"result"`
+	Detail string `json:"detail,omitempty"`
+}
+
+// FactRecord is the body of KindFact.
+type FactRecord struct {
+	Fact       Fact       `json:"fact"`
+	Generation Generation `json:"generation,omitzero"`
+}
+
+// Freeze says who stopped automation and why.
+type Freeze struct {
+	By     string    `json:"by"`
+	Reason string    `json:"reason,omitempty"`
+	At     time.Time `json:"at"`
+}
+
+func (f *Freeze) String() string {
+	if f == nil {
+		return ""
+	}
+	s := "by " + f.By + " at " + f.At.Format(time.RFC3339)
+	if f.Reason != "" {
+		s += ": " + f.Reason
+	}
+	return s
+}
+
+// Ledger is what the journal adds up to: orders that stand, own work that is open, commands whose outcome is not known.
+type Ledger struct {
+	Orders    map[Target]Order        `json:"orders"`
+	Takes     map[Target]Take         `json:"takes"`
+	Overrides map[Target]Override     `json:"overrides"`
+	Pending   map[Target]IntentRecord `json:"pending"` // intents without a known outcome
+	TakenAt   map[Target][]time.Time  `json:"taken_at"`
+	Frozen    *Freeze                 `json:"frozen,omitempty"`
+	PendingAt map[Target]uint64       `json:"pending_at"` // sequence numbers of Pending
+}
+
+// NewLedger is what an empty journal adds up to.
+func NewLedger() *Ledger {
+	return &Ledger{Orders: map[Target]Order{}, Takes: map[Target]Take{}, Overrides: map[Target]Override{},
+		Pending: map[Target]IntentRecord{}, TakenAt: map[Target][]time.Time{}, PendingAt: map[Target]uint64{}}
+}
+
+// Clone is a ledger that shares nothing that Fold changes.
+func (l *Ledger) Clone() *Ledger {
+	c := *l
+	c.Orders, c.Takes, c.Overrides = maps.Clone(l.Orders), maps.Clone(l.Takes), maps.Clone(l.Overrides)
+	c.Pending, c.TakenAt, c.PendingAt = maps.Clone(l.Pending), maps.Clone(l.TakenAt), maps.Clone(l.PendingAt)
+	return &c
+}
+
+// Fold adds one record. A kind that it does not know is for people and changes nothing.
+func (l *Ledger) Fold(seq uint64, at time.Time, kind string, body json.RawMessage) error {
+	var err error
+	switch kind {
+	case KindOrder:
+		err = fold(body, func(r OrderRecord) {
+			r.Order.Seq = seq
+			l.Orders[r.Target] = r.Order
+		})
+	case KindIntent:
+		err = fold(body, func(r IntentRecord) { l.intent(seq, at, r) })
+	case KindOutcome:
+		err = fold(body, l.outcome)
+	case KindFact:
+		err = fold(body, func(r FactRecord) { l.fact(seq, at, r) })
+	case KindFreeze:
+		err = fold(body, func(r Freeze) { l.Frozen = &r })
+	case KindThaw:
+		l.Frozen = nil
+	}
+	if err != nil {
+		return fmt.Errorf("read journal record %d (%s): %w", seq, kind, err)
+	}
+	return nil
+}
+
+func fold[T any](body json.RawMessage, apply func(T)) error {
+	var v T
+	if err := json.Unmarshal(body, &v); err != nil {
+		return err
+	}
+	apply(v)
+	return nil
+}
+
+// maxTakenAt bounds how many past takes of one server are remembered.
+const maxTakenAt = 16
+
+// intent counts as done and as not done until its outcome is known: a take holds capacity at once.
+func (l *Ledger) intent(seq uint64, at time.Time, r IntentRecord) {
+	t := r.Action.Target
+	l.Pending[t], l.PendingAt[t] = r, seq
+	if v := r.Action.Verb; v != ForceDown && v != ZeroWeight {
+		return
+	}
+	l.Takes[t] = Take{Seq: seq, Verb: r.Action.Verb, Reason: r.Action.Reason, Detail: r.Action.Detail, At: at,
+		Generation: r.Generation, Weight: r.Action.Weight}
+	if r.Action.Reason == TakeReapplied {
+		return
+	}
+	taken := append(l.TakenAt[t][:len(l.TakenAt[t]):len(l.TakenAt[t])], at)
+	l.TakenAt[t] = taken[max(0, len(taken)-maxTakenAt):]
+}
+
+func (l *Ledger) outcome(r OutcomeRecord) {
+	intent, ok := l.Pending[r.Target]
+	if !ok || l.PendingAt[r.Target] != r.Intent || r.Result == Unknown {
+		return // unknown stays pending; an outcome of an older intent says nothing about a newer one
+	}
+	delete(l.Pending, r.Target)
+	delete(l.PendingAt, r.Target)
+	done := r.Result == Done
+	switch intent.Action.Verb {
+	case ForceDown, ZeroWeight:
+		if !done {
+			delete(l.Takes, r.Target)
+		}
+	case EnableHealth, RestoreWeight:
+		if done {
+			delete(l.Takes, r.Target)
+		}
+	case Drain, Maint:
+		if o, live := l.Orders[r.Target]; live && done && o.Want == intent.Action.Verb {
+			o.Applied, o.Generation = true, intent.Generation
+			l.Orders[r.Target] = o
+		}
+	case Ready:
+		if done {
+			delete(l.Orders, r.Target)
+		}
+	}
+}
+
+func (l *Ledger) fact(seq uint64, at time.Time, r FactRecord) {
+	t := r.Fact.Target
+	switch r.Fact.Change {
+	case TakeEnded:
+		delete(l.Takes, t)
+	case TakeAdopted:
+		if take, ok := l.Takes[t]; ok {
+			take.Generation = r.Generation
+			l.Takes[t] = take
+		}
+	case OrderEnded:
+		delete(l.Orders, t)
+	case OrderAdopted:
+		if o, ok := l.Orders[t]; ok {
+			o.Applied, o.Generation = true, r.Generation
+			l.Orders[t] = o
+		}
+	case OverrideSet:
+		l.Overrides[t] = Override{Seq: seq, At: at}
+	case OverrideEnded:
+		delete(l.Overrides, t)
+	}
+}
+
+// Annotate adds to a row what the ledger knows of its server.
+func (l *Ledger) Annotate(t Target, s *Server) {
+	if take, ok := l.Takes[t]; ok {
+		s.Take = &take
+	}
+	if o, ok := l.Orders[t]; ok {
+		s.Order = &o
+	}
+	if o, ok := l.Overrides[t]; ok {
+		s.Override = &o
+	}
+	_, s.Pending = l.Pending[t]
+	s.TakenAt = l.TakenAt[t]
+}

@@ -1,0 +1,128 @@
+package remediate
+
+import "fmt"
+
+// Admit says whether an operator's order may be taken: nil, or a *Refusal. An order spends the same capacity as
+// automation (S1); force takes it below the floor. It never refuses Ready.
+func Admit(v View, server string, want Verb, force bool) error {
+	target := v.target(server)
+	s, ok := v.Backend.server(server)
+	if !ok {
+		return &Refusal{target, HoldUnknownServer, "the balancer has no such server; `lbmedic status` lists them"}
+	}
+	if want == Ready {
+		return nil
+	}
+	if want == Drain && s.Admin&(ForcedMaint|ConfigMaint) != 0 {
+		return &Refusal{target, HoldForeignMaint, "it is in maintenance, which a drain would end; order maint, or ready first"}
+	}
+	if s.Tracks != "" {
+		return &Refusal{target, HoldTracks, "it follows " + s.Tracks + "; give the order to that server"}
+	}
+	if force || !s.Serving() {
+		return nil
+	}
+	if c := capacityOf(v.Backend, v.Policy, s.Backup); !c.AfterOne() {
+		return &Refusal{target, HoldFloor, c.String() + "; --force orders it all the same"}
+	}
+	d := decision{View: v, active: capacityOf(v.Backend, v.Policy, false), backup: capacityOf(v.Backend, v.Policy, true)}
+	if reason, detail := d.refuseFollowers(s); reason != "" {
+		return &Refusal{target, reason, detail + "; --force orders it all the same"}
+	}
+	return nil
+}
+
+func (b Backend) server(name string) (Server, bool) {
+	for _, s := range b.Servers {
+		if s.Name == name {
+			return s, true
+		}
+	}
+	return Server{}, false
+}
+
+// Release is the plan that undoes every own take that is open in the backend, whatever the evidence says: an operator
+// asked for it. What is no longer as we left it is not touched (S3).
+func Release(v View) Plan {
+	d := decision{View: v}
+	for _, s := range v.Backend.Servers {
+		switch {
+		case s.Take == nil:
+		case s.Take.Verb == ForceDown && s.CheckOff, s.Take.Verb == ZeroWeight && s.Weight == 0:
+			d.take(s, s.Take.Verb.Undo(), ReleaseOrder, "")
+		default:
+			d.fact(s, TakeEnded, Lapsed)
+		}
+	}
+	return d.plan
+}
+
+// ReadBack resolves a take whose outcome is not known from what the live worker reports now (S9): done when the server
+// reads as the verb leaves it. ok is false while the worker cannot tell.
+func ReadBack(verb Verb, s Server) (done, ok bool) {
+	switch verb {
+	case ForceDown:
+		return s.ForcedDown(), s.Oper != OperUnknown
+	case EnableHealth:
+		return !s.CheckOff, s.Oper != OperUnknown
+	case ZeroWeight:
+		return s.Weight == 0, true
+	case RestoreWeight:
+		return s.Weight != 0, true
+	case Drain:
+		return s.Admin&ForcedDrain != 0, true
+	case Maint:
+		return s.Admin&ForcedMaint != 0, true
+	case Ready:
+		return s.Admin&(ForcedMaint|ForcedDrain) == 0, true
+	}
+	return false, false
+}
+
+// Worker is one older process of the balancer that may still use a server.
+type Worker struct {
+	PID        int    `json:"pid"`
+	Clients    int    `json:"clients"`              // client connections it holds (CurrConns)
+	Elsewhere  int    `json:"elsewhere"`            // of those, the ones that `show sess` places on other servers
+	Unreadable string `json:"unreadable,omitempty"` // why it could not be asked
+}
+
+// Use is what still uses a server, read in one look.
+type Use struct {
+	Sessions int      `json:"sessions"` // scur in the live worker
+	Queued   int      `json:"queued"`   // qcur in the live worker
+	Older    []Worker `json:"older,omitempty"`
+	Blind    string   `json:"blind,omitempty"`  // why older processes cannot be seen at all
+	Bounds   string   `json:"bounds,omitempty"` // what ends the wait at the latest, from the config
+}
+
+// DrainState says how far a drain is.
+type DrainState string
+
+// The states of a drain.
+const (
+	Draining     DrainState = "draining"
+	Drained      DrainState = "drained"
+	DrainUnknown DrainState = "unknown" // older workers cannot be seen: never taken for drained
+)
+
+// Drained says whether a server can be stopped without losing a request: in the live worker nothing is on it or waits
+// for it, and every older worker has ended or holds clients only on other servers. An older worker goes on balancing
+// new requests of the connections it holds, by the old weights, so a client without a session counts.
+func (u Use) Drained() (DrainState, string) {
+	switch {
+	case u.Sessions > 0 || u.Queued > 0:
+		return Draining, fmt.Sprintf("%d sessions, %d queued", u.Sessions, u.Queued)
+	case u.Blind != "":
+		return DrainUnknown, u.Blind
+	}
+	for _, w := range u.Older {
+		if w.Unreadable != "" {
+			return DrainUnknown, fmt.Sprintf("old worker %d: %s", w.PID, w.Unreadable)
+		}
+		if w.Clients > w.Elsewhere {
+			return Draining, fmt.Sprintf("old worker %d holds %d clients that may still use it", w.PID, w.Clients-w.Elsewhere)
+		}
+	}
+	return Drained, ""
+}
