@@ -63,6 +63,11 @@ func (d *decision) take(s Server, verb Verb, reason Reason, detail string) {
 	d.plan.Take = append(d.plan.Take, a)
 }
 
+// planned reports whether the plan has a step for s already: a server gets one command at a time.
+func (d *decision) planned(s Server) bool {
+	return slices.ContainsFunc(d.plan.Take, func(a Action) bool { return a.Target.Server == s.Name })
+}
+
 func (d *decision) hold(s Server, want Verb, reason Reason, detail string) {
 	d.plan.Hold = append(d.plan.Hold, Hold{Target: d.target(s.Name), Want: want, Reason: reason, Detail: detail})
 }
@@ -162,7 +167,7 @@ func (d *decision) evidence(s Server) healthd.Status {
 func (d *decision) takes() {
 	var standing []Server
 	for _, s := range d.Backend.Servers {
-		if s.Take != nil && d.stands(s) {
+		if s.Take != nil && !d.planned(s) && d.stands(s) {
 			standing = append(standing, s)
 		}
 	}
