@@ -2,6 +2,8 @@ package nginx
 
 import (
 	"fmt"
+	"strings"
+	"unicode"
 
 	"github.com/lbmedic/lbmedic/lbconfig"
 )
@@ -230,4 +232,19 @@ func clip(s string) string {
 		return fmt.Sprintf("%q…", s[:60])
 	}
 	return fmt.Sprintf("%q", s)
+}
+
+// oneLine keeps a text from outside on one line, of a length for people, and harmless to a terminal.
+func oneLine(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return ' '
+	}, s)
+	const longest = 1000
+	if len(s) > longest {
+		s = strings.ToValidUTF8(s[:longest], "") + "…"
+	}
+	return s
 }
