@@ -5,6 +5,11 @@ package client
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/lbmedic/lbmedic/healthd"
@@ -14,12 +19,15 @@ import (
 type Settings struct {
 	// Timeout is how long an answer may take beyond the wait that was asked for; 2 s.
 	Timeout time.Duration
+	// Transport makes the requests; nil is one of our own: no proxy from the environment, no decompression, at most two idle
+	// connections a host, a header of at most 16 KiB.
+	Transport http.RoundTripper
 }
 
 // Answer is what a sidecar said.
 type Answer struct {
 	Service    string         // its name there; empty for the whole instance
-	Status     healthd.Status // Unknown while Starting
+	Status     healthd.Status // its health apart from orders; Unknown while Starting
 	Generation string         // INSTANCE-N, for the next Ask
 	Stale      bool           // not measured lately, or before the sidecar's last start
 	Starting   bool           // the sidecar has not finished its first round
@@ -33,17 +41,82 @@ type Answer struct {
 var ErrNotSidecar = errors.New("what answers there is no lbmedic")
 
 // Client asks sidecars. It is safe for concurrent use.
-type Client struct{ settings Settings }
-
-// New makes a client.
-func New(s Settings) *Client { return &Client{settings: s} }
-
-// Ask asks once. With after, the Generation of an earlier answer, the sidecar answers when something has changed since, or when wait is over.
-func (c *Client) Ask(ctx context.Context, url, after string, wait time.Duration) (Answer, error) {
-	return Answer{}, errors.ErrUnsupported
+type Client struct {
+	timeout time.Duration
+	http    http.Client
 }
 
-// Follow asks for ever by long polls and tells each answer, and each error, to hear, until ctx ends.
-func (c *Client) Follow(ctx context.Context, url string, hear func(Answer, error)) {
-	<-ctx.Done()
+// New makes a client.
+func New(s Settings) *Client {
+	c := &Client{timeout: s.Timeout}
+	if c.timeout <= 0 {
+		c.timeout = 2 * time.Second
+	}
+	c.http.Transport = s.Transport
+	if s.Transport == nil {
+		c.http.Transport = &http.Transport{
+			DialContext:            (&net.Dialer{Timeout: c.timeout, KeepAlive: 15 * time.Second}).DialContext,
+			DisableCompression:     true,
+			MaxIdleConnsPerHost:    2,
+			IdleConnTimeout:        75 * time.Second, // below what a sidecar keeps one
+			MaxResponseHeaderBytes: 16 << 10,
+			TLSHandshakeTimeout:    c.timeout,
+		}
+	}
+	c.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return c
+}
+
+// Close gives the idle connections back.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
+
+// Ask asks once. With after, the Generation of an earlier answer, the sidecar answers when something has changed since, or when wait is
+// over; it caps wait at 60 s. The address is as for a balancer, such as http://10.0.0.5:7780/health/web.
+func (c *Client) Ask(ctx context.Context, address, after string, wait time.Duration) (Answer, error) {
+	wait = max(wait, 0)
+	bounded, cancel := context.WithTimeout(ctx, wait+c.timeout)
+	defer cancel()
+	a, err := c.ask(bounded, address, after, wait)
+	if err != nil {
+		return Answer{}, fmt.Errorf("ask sidecar %s: %w", healthd.Line(address, 200), err)
+	}
+	return a, nil
+}
+
+func (c *Client) ask(ctx context.Context, address, after string, wait time.Duration) (Answer, error) {
+	u, err := url.Parse(address)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" {
+		return Answer{}, errors.New("that is not a url like http://10.0.0.5:7780/health/web")
+	}
+	if after != "" {
+		q := u.Query()
+		q.Set("after", after)
+		q.Set("wait", wait.String())
+		u.RawQuery = q.Encode()
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+	if err != nil {
+		return Answer{}, err
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		if ue, ok := errors.AsType[*url.Error](err); ok { // names the address again
+			err = ue.Err
+		}
+		return Answer{}, err
+	}
+	defer func() { _ = resp.Body.Close() }() // whatever ends it, the answer is read or refused
+	if resp.Header.Get("Lbmedic-Generation") == "" {
+		return Answer{}, ErrNotSidecar
+	}
+	body, err := io.ReadAll(io.LimitReader(resp.Body, MaxBody+1))
+	if err != nil {
+		return Answer{}, fmt.Errorf("read the answer: %w", err)
+	}
+	a, err := parse(resp.StatusCode, resp.Header, body)
+	if err != nil {
+		return Answer{}, err
+	}
+	a.Received = time.Now()
+	return a, nil
 }

@@ -1,0 +1,257 @@
+package probe
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/lbmedic/lbmedic/healthd"
+)
+
+// How often details that change no verdict are published, and an unchanged snapshot is saved.
+const (
+	beat      = time.Second
+	saveEvery = 30 * time.Second
+)
+
+// Settings of a Board.
+type Settings struct {
+	Services []Service
+	Dir      string      // where the snapshot and the orders are kept; it exists; empty keeps nothing
+	Problem  func(error) // hears what goes wrong beside a call: once when it begins, not each time; nil hears nothing
+}
+
+// Board holds the latest snapshot. Reading it takes no lock; its methods are safe for concurrent use.
+type Board struct {
+	dir     string
+	problem func(error)
+	latest  atomic.Pointer[edition]
+
+	mu      sync.Mutex // held to make the next edition
+	rules   map[key]healthd.Rule
+	verdict map[key]healthd.Verdict // newer than the edition or the same
+	pending map[key]bool            // whose verdict is newer
+	orders  orders
+}
+
+type key struct{ service, check string }
+
+// edition is a snapshot and the channel that is closed once its generation is over.
+type edition struct {
+	*healthd.Snapshot
+	over chan struct{}
+}
+
+// NewBoard makes a board that begins with the last snapshot from disk, if it is at most healthd.MaxStale old, and with the orders
+// from disk. An unreadable file is set aside and told to Settings.Problem: a sidecar that does not run would be worse.
+func NewBoard(s Settings) (*Board, error) {
+	id := make([]byte, 4)
+	if _, err := rand.Read(id); err != nil {
+		return nil, fmt.Errorf("name this run of the sidecar: %w", err)
+	}
+	b := &Board{dir: s.Dir, problem: s.Problem}
+	if b.problem == nil {
+		b.problem = func(error) {}
+	}
+	now := time.Now()
+	old, err := loadSnapshot(b.dir)
+	if err != nil {
+		b.problem(err)
+	}
+	b.orders, err = loadOrders(b.dir)
+	if err != nil {
+		b.problem(err)
+	}
+	b.latest.Store(&edition{Snapshot: &healthd.Snapshot{}, over: make(chan struct{})})
+	b.begin(healthd.Restart(fresh(hex.EncodeToString(id), s.Services), old, now), s.Services, now)
+	return b, nil
+}
+
+// Replace changes what is served to other services, after a change of the config. What is known of those that stay is kept, marked
+// stale until it is measured again; so are the orders.
+func (b *Board) Replace(services []Service) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := time.Now()
+	b.flush(now)
+	old := *b.Latest()
+	old.At = now
+	b.begin(healthd.Restart(fresh(old.Instance, services), &old, now), services, now)
+}
+
+// begin publishes a first snapshot with the orders that stand.
+func (b *Board) begin(s *healthd.Snapshot, services []Service, now time.Time) {
+	b.rules, b.verdict, b.pending = map[key]healthd.Rule{}, map[key]healthd.Verdict{}, map[key]bool{}
+	for _, svc := range services {
+		for _, c := range svc.Checks {
+			b.rules[key{svc.Name, c.Name}] = c.Rule
+		}
+	}
+	for _, svc := range s.Services {
+		for _, c := range svc.Checks {
+			b.verdict[key{svc.Name, c.Name}] = c.Verdict
+		}
+		if o, ok := b.orders.Services[svc.Name]; ok {
+			s, _ = s.Order(svc.Name, o.Admin, now)
+		}
+	}
+	b.publish(s)
+}
+
+// Latest is the snapshot of this moment; never nil.
+func (b *Board) Latest() *healthd.Snapshot { return b.latest.Load().Snapshot }
+
+// Wait returns the latest snapshot once its generation is above after: at once if it is already, else with the next change. When ctx
+// ends first it returns the latest all the same, with the error of ctx.
+func (b *Board) Wait(ctx context.Context, after uint64) (*healthd.Snapshot, error) {
+	for {
+		e := b.latest.Load()
+		if e.Generation > after {
+			return e.Snapshot, nil
+		}
+		select {
+		case <-e.over:
+		case <-ctx.Done():
+			return b.Latest(), ctx.Err()
+		}
+	}
+}
+
+// publish makes s the latest. Those who wait are woken after it can be read, so nobody sleeps through a change.
+func (b *Board) publish(s *healthd.Snapshot) {
+	old := b.latest.Load()
+	if s.Generation == old.Generation {
+		b.latest.Store(&edition{s, old.over})
+		return
+	}
+	b.latest.Store(&edition{s, make(chan struct{})})
+	close(old.over)
+}
+
+// Report takes the outcome of one probe. A change of a verdict is published at once, details within a second.
+func (b *Board) Report(service, check string, o healthd.Outcome) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	k := key{service, check}
+	old, ok := b.verdict[k]
+	if !ok { // of a config that is no more
+		return
+	}
+	v := old.Step(o, b.rules[k])
+	b.verdict[k], b.pending[k] = v, true
+	if v.Status != old.Status || b.marked(k) {
+		b.flush(o.At.Add(o.Took))
+	}
+}
+
+// marked reports whether the check is published as stale, which the outcome at hand may end.
+func (b *Board) marked(k key) bool {
+	if svc, ok := b.Latest().Service(k.service); ok {
+		if c, ok := svc.Check(k.check); ok {
+			return c.Stale || svc.Stale
+		}
+	}
+	return false
+}
+
+func (b *Board) flush(now time.Time) {
+	if len(b.pending) == 0 {
+		return
+	}
+	changes := make([]healthd.Change, 0, len(b.pending))
+	for k := range b.pending {
+		changes = append(changes, healthd.Change{Service: k.service, Check: k.check, Verdict: b.verdict[k]})
+	}
+	clear(b.pending)
+	b.publish(b.Latest().Update(changes, now))
+}
+
+// Order sets what people or a deploy want of one service, or of all where service is empty. It is on disk before it is seen;
+// on an error nothing has changed. A zero Since is now.
+func (b *Board) Order(service string, a healthd.Admin) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := time.Now()
+	if a.Since.IsZero() {
+		a.Since = now
+	}
+	a.Reason, a.By = healthd.Line(a.Reason, healthd.MaxDetail), healthd.Line(a.By, healthd.MaxDetail)
+	snapshot := b.Latest()
+	orders := b.orders
+	for _, svc := range b.Latest().Services {
+		if service == "" || svc.Name == service {
+			orders = orders.with(svc.Name, a)
+			snapshot, _ = snapshot.Order(svc.Name, a, now)
+		}
+	}
+	if snapshot == b.Latest() && service != "" {
+		return fmt.Errorf("set %s to %s: there is no such service here", healthd.Line(service, 80), a.State)
+	}
+	if err := orders.save(b.dir); err != nil {
+		return fmt.Errorf("set %s to %s: %w", healthd.Line(service, 80), a.State, err)
+	}
+	b.orders = orders
+	b.publish(snapshot)
+	return nil
+}
+
+// Say gives the admin word that one balancer is to hear over the agent-check about a service: Drain, Maint, or Ready as the edge that ends
+// them; ok is false where it is to hear none. See healthd.Ledger. What the word commits us to is on disk before it is returned.
+func (b *Board) Say(service string, balancer netip.Addr) (word healthd.AdminState, ok bool, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	o := b.orders.Services[service]
+	word, ok, ledger, changed := o.Owed.Say(balancer.WithZone("").Unmap().String(), o.State)
+	if !changed {
+		return word, ok, nil
+	}
+	o.Owed = ledger
+	orders := b.orders.replace(service, o)
+	if err := orders.save(b.dir); err != nil {
+		return healthd.Ready, false, fmt.Errorf("tell %s that %s is %s: %w", balancer, service, word, err)
+	}
+	b.orders = orders
+	return word, ok, nil
+}
+
+// Run publishes details and saves the snapshot, once a second if it changed and twice a minute if not, until ctx ends; then once more.
+func (b *Board) Run(ctx context.Context) error {
+	tick := time.NewTicker(beat)
+	defer tick.Stop()
+	var saved save
+	for {
+		select {
+		case <-ctx.Done():
+			b.save(&saved)
+			return nil
+		case <-tick.C:
+		}
+		b.mu.Lock()
+		b.flush(time.Now())
+		b.mu.Unlock()
+		if s := b.Latest(); s.Generation != saved.generation || time.Since(saved.at) >= saveEvery {
+			b.save(&saved)
+		}
+	}
+}
+
+// save is what the last attempt to save came to.
+type save struct {
+	generation uint64
+	at         time.Time
+	failed     bool
+}
+
+func (b *Board) save(last *save) {
+	s := b.Latest()
+	err := saveSnapshot(b.dir, s)
+	if err != nil && !last.failed {
+		b.problem(err)
+	}
+	*last = save{generation: s.Generation, at: time.Now(), failed: err != nil}
+}

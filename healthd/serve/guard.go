@@ -1,0 +1,147 @@
+package serve
+
+import (
+	"io"
+	"log"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// silent swallows what net/http would log about callers that went away: nothing here is for the operator to act on.
+var silent = log.New(io.Discard, "", 0)
+
+// guarded is a listener that never holds more connections than it may. At a limit it makes room for the newest by closing the one that has been
+// idle longest, so that a thousand silent connections do not keep a balancer's probe out; the newest is refused only where all are at work.
+type guarded struct {
+	net.Listener
+	limits Limits
+	mu     sync.Mutex
+	open   map[*conn]bool
+	counts map[netip.Prefix]int
+}
+
+func guard(l net.Listener, limits Limits) *guarded {
+	if limits.Connections == 0 {
+		limits.Connections = 512
+	}
+	if limits.PerAddress == 0 {
+		limits.PerAddress = 64
+	}
+	return &guarded{Listener: l, limits: limits, open: map[*conn]bool{}, counts: map[netip.Prefix]int{}}
+}
+
+// conn is one connection of a guarded listener.
+type conn struct {
+	net.Conn
+	guard *guarded
+	peer  netip.Addr
+	group netip.Prefix
+	local bool         // from a loopback address
+	busy  atomic.Int32 // requests being answered
+	used  atomic.Int64 // when last, in nanoseconds
+}
+
+func (c *conn) begin() { c.busy.Add(1) }
+
+func (c *conn) end() {
+	c.used.Store(time.Now().UnixNano())
+	c.busy.Add(-1)
+}
+
+// CloseWrite ends our side of the connection and leaves the other open.
+func (c *conn) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return nil
+}
+
+// Close gives the place back; it may be called more than once.
+func (c *conn) Close() error {
+	c.guard.mu.Lock()
+	c.guard.forget(c)
+	c.guard.mu.Unlock()
+	return c.Conn.Close()
+}
+
+func (g *guarded) forget(c *conn) {
+	if !g.open[c] {
+		return
+	}
+	delete(g.open, c)
+	if g.counts[c.group]--; g.counts[c.group] == 0 {
+		delete(g.counts, c.group)
+	}
+}
+
+// Accept waits for the next connection that may come in.
+func (g *guarded) Accept() (net.Conn, error) {
+	for {
+		raw, err := g.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		c := &conn{Conn: raw, guard: g}
+		c.used.Store(time.Now().UnixNano())
+		if ap, err := netip.ParseAddrPort(raw.RemoteAddr().String()); err == nil {
+			c.peer = ap.Addr().WithZone("").Unmap()
+		}
+		c.local = c.peer.IsLoopback()
+		c.group = groupOf(c.peer)
+		victim, ok := g.admit(c)
+		if victim != nil {
+			_ = victim.Conn.Close() // its place is taken; how it ends matters to nobody
+		}
+		if ok {
+			return c, nil
+		}
+		_ = raw.Close()
+	}
+}
+
+// groupOf is what the limit per address counts: the address, or its /64, of which one host has all.
+func groupOf(a netip.Addr) netip.Prefix {
+	bits := a.BitLen()
+	if a.Is6() {
+		bits = 64
+	}
+	p, err := a.Prefix(bits)
+	if err != nil { // no address, as on a unix socket: one group for all
+		return netip.Prefix{}
+	}
+	return p
+}
+
+func (g *guarded) admit(c *conn) (victim *conn, ok bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	switch {
+	case !c.local && g.counts[c.group] >= g.limits.PerAddress:
+		victim = g.idlest(func(o *conn) bool { return o.group == c.group })
+	case len(g.open) >= g.limits.Connections:
+		victim = g.idlest(func(*conn) bool { return true })
+	default:
+		ok = true
+	}
+	if victim != nil {
+		g.forget(victim)
+		ok = true
+	}
+	if ok {
+		g.open[c] = true
+		g.counts[c.group]++
+	}
+	return victim, ok
+}
+
+func (g *guarded) idlest(among func(*conn) bool) (victim *conn) {
+	for o := range g.open {
+		if o.busy.Load() == 0 && among(o) && (victim == nil || o.used.Load() < victim.used.Load()) {
+			victim = o
+		}
+	}
+	return victim
+}
