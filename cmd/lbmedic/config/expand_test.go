@@ -1,0 +1,87 @@
+package config
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+func TestReferencesStandForWhatTheyName(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	one, two, crlf := write("one", "s3cret\n"), write("two", "s3cret\n\n"), write("crlf", "s3cret\r\n")
+	big := write("big", strings.Repeat("x", maxSecret+1))
+	fifo := filepath.Join(dir, "fifo")
+	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cases := map[string]struct{ text, want, wrong string }{
+		"no reference":            {"plain $HOME ${", "", "without its }"},
+		"plain":                   {"plain $HOME }", "plain $HOME }", ""},
+		"environment":             {"a${env:PASSWORD}b", "ahunter2b", ""},
+		"two references":          {"${env:PASSWORD}${env:APP_PORT}", "hunter28080", ""},
+		"not set":                 {"${env:NOT_SET}", "", "NOT_SET is not set"},
+		"not set, default":        {"${env:NOT_SET:-x:y}", "x:y", ""},
+		"empty, default":          {"${env:EMPTY:-x}", "x", ""},
+		"empty":                   {"${env:EMPTY}", "", ""},
+		"set, default":            {"${env:RISE:-9}", "3", ""},
+		"escaped":                 {"$${env:PASSWORD}", "${env:PASSWORD}", ""},
+		"escaped and not":         {"$${x}${env:RISE}", "${x}3", ""},
+		"value is not read again": {"${file:" + write("ref", "${env:PASSWORD}") + "}", "${env:PASSWORD}", ""},
+		"file":                    {"${file:" + one + "}", "s3cret", ""},
+		"file, one line break":    {"${file:" + two + "}", "s3cret\n", ""},
+		"file, CRLF":              {"${file:" + crlf + "}", "s3cret", ""},
+		"file too long":           {"${file:" + big + "}", "", "longer than 64 KiB"},
+		"fifo":                    {"${file:" + fifo + "}", "", "not a regular file"},
+		"device":                  {"${file:/dev/zero}", "", "not a regular file"},
+		"directory":               {"${file:/etc}", "", "not a regular file"},
+		"no such file":            {"${file:/nowhere}", "", "no such file"},
+		"relative":                {"${file:one}", "", "absolute"},
+		"credential":              {"${cred:one}", "s3cret", ""},
+		"credential elsewhere":    {"${cred:../one}", "", "no name of a credential"},
+		"unknown scheme":          {"${vault:one}", "", "unknown reference"},
+		"no scheme":               {"${PASSWORD}", "", "unknown reference"},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			got, _, err := expand(c.text, environment(dir))
+			if c.wrong != "" {
+				if err == nil || !strings.Contains(err.Error(), c.wrong) {
+					t.Errorf("error %v, want one with %q", err, c.wrong)
+				}
+				return
+			}
+			if err != nil || got != c.want {
+				t.Errorf("%q, %v, want %q", got, err, c.want)
+			}
+		})
+	}
+}
+
+func TestSecretsAreNeverShown(t *testing.T) {
+	c := mustParse(t, `
+health:
+  services:
+    web:
+      checks:
+        a: {http: "http://u:${env:PASSWORD}@127.0.0.1/", rise: "${env:RISE}", expect: "${env:PASSWORD}"}
+        b: {http: "http://u:hunter2@127.0.0.1/"}
+`)
+	check := c.Health.Services[0].Checks[0]
+	if check.HTTP.URL != "http://u:hunter2@127.0.0.1/" || check.Rise != 3 {
+		t.Fatalf("check %+v", check)
+	}
+	for form, text := range map[string]string{"yaml": c.YAML(), "json": string(c.JSON())} {
+		if strings.Contains(text, "hunter2") || !strings.Contains(text, "${env:PASSWORD}") || !strings.Contains(text, "${env:RISE}") {
+			t.Errorf("%s shows\n%s", form, text)
+		}
+	}
+}
