@@ -44,10 +44,25 @@ func makeSpecimen(t testing.TB) specimen {
 	return s
 }
 
+// memoryDir is a folder where a sync costs nothing, for tests that open thousands of journals.
+func memoryDir(t testing.TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/dev/shm", "journal")
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Errorf("remove %s: %v", dir, err)
+		}
+	})
+	return dir
+}
+
 // lay writes the specimen into a fresh directory with one file changed.
 func (s specimen) lay(t testing.TB, name string, data []byte) string {
 	t.Helper()
-	dir := t.TempDir()
+	dir := memoryDir(t)
 	for n, d := range s.files {
 		if n == name {
 			d = data
