@@ -76,6 +76,7 @@ func (a *Answer) setState(words string) error {
 	if len(words) > 200 {
 		return errors.New("a Lbmedic-State header of more than 200 bytes")
 	}
+	apart := a.Status
 	for word := range strings.SplitSeq(words, ",") {
 		switch word = strings.TrimSpace(word); word {
 		case "starting":
@@ -87,10 +88,13 @@ func (a *Answer) setState(words string) error {
 		case "maint":
 			a.Admin.State = healthd.Maint
 		case "pass":
-			a.Status = healthd.Pass
+			apart = healthd.Pass
 		case "warn":
-			a.Status = healthd.Warn
+			apart = healthd.Warn
 		}
+	}
+	if a.Admin.State != healthd.Ready {
+		a.Status = apart
 	}
 	if a.Starting {
 		a.Status = healthd.Unknown

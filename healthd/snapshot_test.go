@@ -1,0 +1,249 @@
+package healthd
+
+import (
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+func stack() *Snapshot {
+	return Restart(&Snapshot{Instance: "abc", Services: []Service{
+		{Name: "web", Address: "127.0.0.1:8080", Checks: []Check{
+			{Name: "orders", Kind: "tcp", Impact: Degrade, MaxAge: 7 * time.Second},
+			{Name: "app", Kind: "http", MaxAge: 7 * time.Second},
+		}},
+		{Name: "api", Checks: []Check{{Name: "app", Kind: "http"}}},
+	}}, nil, t0)
+}
+
+// after steps a check of web by one class a second.
+func after(s *Snapshot, service, check, outcomes string) *Snapshot {
+	svc, _ := s.Service(service)
+	c, _ := svc.Check(check)
+	v, at := c.Verdict, s.At
+	for i := range outcomes {
+		at = at.Add(time.Second)
+		v = v.Step(NewOutcome(at, 0, letters[outcomes[i]], "seen "+outcomes[i:i+1]), Rule{})
+		s = s.Update([]Change{{service, check, v}}, at)
+	}
+	return s
+}
+
+func status(t *testing.T, s *Snapshot, service string) string {
+	t.Helper()
+	svc, ok := s.Service(service)
+	if !ok {
+		t.Fatalf("no service %s", service)
+	}
+	if svc.Stale {
+		return svc.Status.String() + ", stale"
+	}
+	return svc.Status.String()
+}
+
+func TestServiceIsUnknownUntilItsRequiredChecksAre(t *testing.T) {
+	s := stack()
+	if s.Settled() || status(t, s, "web") != "unknown" {
+		t.Errorf("at the start: %s, settled %v", status(t, s, "web"), s.Settled())
+	}
+	s = after(s, "web", "orders", ".")
+	if got := status(t, s, "web"); got != "unknown" {
+		t.Errorf("with only a dependency measured: %s", got)
+	}
+	s = after(s, "web", "app", ".")
+	if got := status(t, s, "web"); got != "pass" || s.Settled() {
+		t.Errorf("measured: %s, settled %v", got, s.Settled())
+	}
+	if s = after(s, "api", "app", "xxx"); !s.Settled() || status(t, s, "api") != "fail" {
+		t.Errorf("all known: %s, settled %v", status(t, s, "api"), s.Settled())
+	}
+}
+
+func TestGenerationGrowsWithVerdictsAndNotWithDetails(t *testing.T) {
+	s := after(stack(), "web", "app", "..")
+	g, web := s.Generation, s.Services[1].Generation
+	if web == s.Services[0].Generation {
+		t.Error("a change of web is one of api too")
+	}
+	if s = after(s, "web", "app", "..x."); s.Generation != g {
+		t.Errorf("grew from %d to %d without a change of verdict", g, s.Generation)
+	}
+	c, _ := s.Services[1].Check("app")
+	if c.Verdict.Last.At != s.At {
+		t.Error("the details stand still")
+	}
+	if s = after(s, "web", "app", "xxx"); s.Generation != g+1 {
+		t.Errorf("generation %d after a change, was %d", s.Generation, g)
+	}
+	if b := s.Services[1].Blame(); b == nil || b.Name != "app" {
+		t.Errorf("blames %v", b)
+	}
+	if instance, n, err := ParseTag(s.Tag()); err != nil || instance != "abc" || n != g+1 {
+		t.Errorf("tag %s: %s, %d, %v", s.Tag(), instance, n, err)
+	}
+}
+
+func TestChecksThatCannotBeMadeGoStaleAndNeverFail(t *testing.T) {
+	s := after(stack(), "web", "app", "..")
+	s = after(s, "web", "app", "???????")
+	if got := status(t, s, "web"); got != "pass" {
+		t.Errorf("after 7 s: %s", got)
+	}
+	g := s.Generation
+	if s = after(s, "web", "app", "?"); status(t, s, "web") != "pass, stale" || s.Generation != g+1 {
+		t.Errorf("after 8 s: %s, generation %d was %d", status(t, s, "web"), s.Generation, g)
+	}
+	if s = after(s, "web", "app", "."); status(t, s, "web") != "pass" {
+		t.Errorf("measured again: %s", status(t, s, "web"))
+	}
+}
+
+func TestRestartServesTheLastSnapshotAsStale(t *testing.T) {
+	old := after(after(stack(), "web", "app", ".."), "api", "app", "xxx")
+	raw, err := json.Marshal(old)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var read *Snapshot
+	if err := json.Unmarshal(raw, &read); err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(old, read) {
+		t.Errorf("from disk:\n%+v\nwant\n%+v", read, old)
+	}
+	fresh := stack()
+	fresh.Instance = "def"
+	fresh.Services[1].Checks = append(fresh.Services[1].Checks, Check{Name: "new", Kind: "tcp"})
+	now := old.At.Add(MaxStale)
+	s := Restart(fresh, read, now)
+	if status(t, s, "web") != "pass, stale" || status(t, s, "api") != "fail, stale" || s.Settled() {
+		t.Fatalf("web %s, api %s, settled %v", status(t, s, "web"), status(t, s, "api"), s.Settled())
+	}
+	if s.Instance != "def" || s.Generation <= old.Generation {
+		t.Errorf("tag %s after %s", s.Tag(), old.Tag())
+	}
+	// One lost probe counts one, not two and a half from before the gap.
+	if s = after(s, "web", "app", "x"); status(t, s, "web") != "pass, stale" {
+		t.Errorf("app measured, new not: %s", status(t, s, "web"))
+	}
+	s = after(s, "web", "new", ".")
+	s = after(s, "api", "app", ".")
+	if status(t, s, "web") != "pass" || status(t, s, "api") != "fail" || !s.Settled() {
+		t.Errorf("first round over: web %s, api %s", status(t, s, "web"), status(t, s, "api"))
+	}
+	if s = after(s, "api", "app", "."); status(t, s, "api") != "pass" {
+		t.Errorf("api after rise: %s", status(t, s, "api"))
+	}
+}
+
+func TestRestartForgetsWhatIsTooOldOrFromTheFuture(t *testing.T) {
+	old := after(stack(), "web", "app", "..")
+	for name, now := range map[string]time.Time{"too old": old.At.Add(MaxStale + 1), "future": old.At.Add(-time.Second)} {
+		if s := Restart(stack(), old, now); status(t, s, "web") != "unknown" {
+			t.Errorf("%s: %s", name, status(t, s, "web"))
+		}
+	}
+	fresh := stack()
+	fresh.Services[1].Checks[0].Target = "elsewhere" // app
+	s := Restart(fresh, old, old.At)
+	if c, _ := s.Services[1].Check("app"); c.Verdict.Status != Unknown {
+		t.Errorf("a check of another target inherited %s", c.Verdict.Status)
+	}
+}
+
+func TestOrderIsForOneService(t *testing.T) {
+	s := stack()
+	next, ok := s.Order("web", Admin{State: Drain, Reason: "deploy"}, t0)
+	if web, _ := next.Service("web"); !ok || web.Admin.State != Drain || next.Generation != s.Generation+1 || web.Generation != next.Generation {
+		t.Errorf("got %+v, %v", web, ok)
+	}
+	if web, _ := s.Service("web"); web.Admin.State != Ready {
+		t.Error("the published snapshot was modified")
+	}
+	if _, ok := s.Order("nobody", Admin{State: Drain}, t0); ok {
+		t.Error("an order for nobody was taken")
+	}
+}
+
+// Whatever happens: a published snapshot never changes, the generation never falls, and grows exactly when a status or a mark did change;
+// a known service never becomes unknown.
+func TestSnapshotsAreImmutableAndCounted(t *testing.T) {
+	view := func(s *Snapshot) string {
+		text := ""
+		for _, v := range s.Services {
+			text += fmt.Sprintln(v.Name, v.Status, v.Stale)
+			for _, c := range v.Checks {
+				text += fmt.Sprintln("-", c.Name, c.Verdict.Status, c.Stale)
+			}
+		}
+		return text
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		s := stack()
+		for range rapid.IntRange(0, 40).Draw(t, "steps") {
+			before := fmt.Sprintf("%+v", *s)
+			service := rapid.SampledFrom([]string{"web", "api", "nobody"}).Draw(t, "service")
+			check := rapid.SampledFrom([]string{"app", "orders"}).Draw(t, "check")
+			outcome := rapid.SampledFrom([]string{".", "w", "x", "?"}).Draw(t, "outcome")
+			var v Verdict
+			if svc, ok := s.Service(service); ok {
+				if c, ok := svc.Check(check); ok {
+					v = c.Verdict
+				}
+			}
+			at := s.At.Add(time.Duration(rapid.IntRange(0, 9).Draw(t, "seconds")) * time.Second)
+			next := s.Update([]Change{{service, check, v.Step(NewOutcome(at, 0, letters[outcome[0]], ""), Rule{})}}, at)
+			if now := fmt.Sprintf("%+v", *s); now != before {
+				t.Fatalf("modified from\n%s\nto\n%s", before, now)
+			}
+			if changed := view(s) != view(next); changed != (next.Generation == s.Generation+1) || !changed && next.Generation != s.Generation {
+				t.Fatalf("generation %d to %d, changed %v:\n%s%s", s.Generation, next.Generation, changed, view(s), view(next))
+			}
+			for i := range s.Services {
+				if s.Services[i].Status != Unknown && next.Services[i].Status == Unknown {
+					t.Fatalf("%s became unknown", s.Services[i].Name)
+				}
+			}
+			s = next
+		}
+	})
+}
+
+func FuzzParseTag(f *testing.F) {
+	for _, seed := range []string{"abc-1", "", "-", "a-", "-1", "a-b-1", "a--1", "0-18446744073709551615", "x\n-1"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, tag string) {
+		instance, n, err := ParseTag(tag)
+		if err != nil {
+			return
+		}
+		again := (&Snapshot{Instance: instance, Generation: n}).Tag()
+		if i, m, err := ParseTag(again); err != nil || i != instance || m != n || strings.ContainsAny(again, "\r\n ") {
+			t.Errorf("%q became %q", tag, again)
+		}
+	})
+}
+
+func TestWordsRoundTrip(t *testing.T) {
+	for _, s := range []Status{Unknown, Pass, Warn, Fail} {
+		if got, err := ParseStatus(s.String()); err != nil || got != s {
+			t.Errorf("%s: %v, %v", s, got, err)
+		}
+	}
+	for _, a := range []AdminState{Ready, Drain, Maint} {
+		if got, err := ParseAdminState(a.String()); err != nil || got != a {
+			t.Errorf("%s: %v, %v", a, got, err)
+		}
+	}
+	var c Class
+	var i Impact
+	if c.UnmarshalText([]byte("nonsense")) == nil || i.UnmarshalText([]byte("nonsense")) == nil {
+		t.Error("nonsense was read")
+	}
+}
