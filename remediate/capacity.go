@@ -63,26 +63,27 @@ func (c Capacity) String() string {
 
 // Threshold is a number in the config that the count of usable servers is compared with, such as `nbsrv(web) lt 2`.
 type Threshold struct {
-	Op    string // "eq", "ge", "gt", "le" or "lt"
-	N     int
-	Place string // file:line, for people
+	Op        string // "eq", "ge", "gt", "le" or "lt"; empty where it could not be read
+	Low, High int    // eq may name a range; otherwise both are the same
+	Place     string // file:line, for people
 }
 
-// crossed reports whether the comparison changes its answer when before servers become after.
-func (t Threshold) crossed(before, after int) bool { return t.holds(before) != t.holds(after) }
+// crossed reports whether the comparison changes its answer when before servers become after. One that could not be
+// read always does.
+func (t Threshold) crossed(before, after int) bool {
+	return t.Op == "" || t.holds(before) != t.holds(after)
+}
 
 func (t Threshold) holds(n int) bool {
 	switch t.Op {
-	case "eq":
-		return n == t.N
 	case "ge":
-		return n >= t.N
+		return n >= t.Low
 	case "gt":
-		return n > t.N
+		return n > t.Low
 	case "le":
-		return n <= t.N
+		return n <= t.Low
 	case "lt":
-		return n < t.N
+		return n < t.Low
 	}
-	return n != 0 // an operator that is not known: only the last server's going changes it for sure
+	return t.Low <= n && n <= t.High
 }

@@ -22,7 +22,7 @@ func (d *decision) consider(unit []Server) {
 		if s.Serving() {
 			serving = append(serving, s)
 		}
-		if d.evidence(s) == healthd.Pass && s.Checked && s.Oper == OperDown && s.Admin&OutOfService == 0 {
+		if d.evidence(s) == healthd.Pass && s.Checked && s.Oper == OperDown && s.Admin&OutOfService == 0 && !s.returning(d.Now) {
 			d.hold(s, EnableHealth, HoldBalancerDown, "its sidecar passes, but the balancer's own check fails: see what the check asks")
 		}
 	}
@@ -71,6 +71,8 @@ func (d *decision) refuseServer(s Server) (Reason, string) {
 		return HoldOperatorOrder, string(s.Order.Want) + " by " + s.Order.By
 	case s.Override != nil:
 		return HoldOverride, "somebody put it back; that holds until its sidecar passes"
+	case s.CheckOff:
+		return HoldCheckOff, "somebody switched its check off; returning it would switch the check on again"
 	case s.Tracks != "":
 		return HoldTracks, "it follows " + s.Tracks
 	case s.Pending:
@@ -103,7 +105,7 @@ func (d *decision) refuseCapacity(unit []Server) (Reason, string) {
 		return HoldEjected, c.String()
 	}
 	if t, crossed := d.threshold(len(unit)); crossed {
-		return HoldThreshold, fmt.Sprintf("nbsrv %s %d at %s would change its answer", t.Op, t.N, t.Place)
+		return HoldThreshold, fmt.Sprintf("nbsrv %s %d at %s would change its answer", t.Op, t.Low, t.Place)
 	}
 	for _, s := range unit {
 		if reason, detail := d.refuseFollowers(s); reason != "" {

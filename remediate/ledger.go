@@ -1,9 +1,11 @@
 package remediate
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
+	"slices"
 	"time"
 )
 
@@ -219,4 +221,32 @@ func (l *Ledger) Annotate(t Target, s *Server) {
 	}
 	_, s.Pending = l.Pending[t]
 	s.TakenAt = l.TakenAt[t]
+}
+
+// Targets are the servers of which an order, a take or an override is remembered.
+func (l *Ledger) Targets() []Target {
+	set := map[Target]bool{}
+	for t := range l.Orders {
+		set[t] = true
+	}
+	for t := range l.Takes {
+		set[t] = true
+	}
+	for t := range l.Overrides {
+		set[t] = true
+	}
+	return slices.SortedFunc(maps.Keys(set), func(a, b Target) int { return cmp.Compare(a.String(), b.String()) })
+}
+
+// TakesSince counts the takes of automation between since and now, in all backends.
+func (l *Ledger) TakesSince(since, now time.Time) int {
+	n := 0
+	for _, taken := range l.TakenAt {
+		for _, at := range taken {
+			if at.After(since) && !at.After(now) {
+				n++
+			}
+		}
+	}
+	return n
 }

@@ -61,8 +61,8 @@ func Release(v View) Plan {
 // reads as the verb leaves it. ok is false while the worker cannot tell.
 func ReadBack(verb Verb, s Server) (done, ok bool) {
 	switch verb {
-	case ForceDown:
-		return s.ForcedDown(), s.Oper != OperUnknown
+	case ForceDown: // half of it counts as well: what there is of it has to be undone
+		return s.CheckOff, s.Oper != OperUnknown
 	case EnableHealth:
 		return !s.CheckOff, s.Oper != OperUnknown
 	case ZeroWeight:

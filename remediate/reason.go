@@ -30,6 +30,7 @@ const (
 	HoldOperatorOrder Reason = "operator-order-stands"
 	HoldOverride      Reason = "operator-override" // an operator put back what we took out
 	HoldTracks        Reason = "tracks-another"
+	HoldCheckOff      Reason = "check-off" // by somebody else
 	HoldPending       Reason = "unknown-outcome"
 	HoldEvidenceStale Reason = "stale-evidence"
 	HoldNoEvidence    Reason = "no-evidence"

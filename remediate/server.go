@@ -119,3 +119,12 @@ func (s Server) Serving() bool {
 
 // ForcedDown reports whether the row reads as forced health leaves it: down, with its check switched off.
 func (s Server) ForcedDown() bool { return s.CheckOff && s.Oper == OperDown }
+
+// returnTime is how long a server that we gave back may take to pass the balancer's own checks before that is news.
+const returnTime = time.Minute
+
+// returning reports whether automation had the server out a moment ago.
+func (s Server) returning(now time.Time) bool {
+	n := len(s.TakenAt)
+	return n > 0 && now.Sub(s.TakenAt[n-1]) < returnTime
+}

@@ -5,14 +5,12 @@ import "time"
 // Generation is one worker process of a balancer. What is known of one says nothing about the next.
 type Generation struct {
 	PID     int       `json:"pid"`
-	Started time.Time `json:"started"` // to the second; two workers never share both
+	Started time.Time `json:"started,omitzero"` // to the second; zero where the worker does not say (HAProxy 2.2)
 }
 
-// Same reports whether g and o are one process. A worker's start is told by its uptime in whole seconds, so two
-// readings of one worker may differ by a little.
+// Same reports whether g and o are one process. The start decides where both know it.
 func (g Generation) Same(o Generation) bool {
-	d := g.Started.Sub(o.Started)
-	return g.PID == o.PID && d.Abs() <= 2*time.Second
+	return g.PID == o.PID && (g.Started.IsZero() || o.Started.IsZero() || g.Started.Equal(o.Started))
 }
 
 // Backend is one backend (HAProxy) or upstream (nginx) as its live worker reported it in one batch.
