@@ -18,6 +18,7 @@ type Ledger map[string]int
 // says whether it differs. Where MaxHeard other balancers are owed an answer, a new one is told nothing, for that could not be undone.
 func (l Ledger) Say(balancer string, order AdminState) (word AdminState, ok bool, next Ledger, changed bool) {
 	owed, known := l[balancer]
+	owed = min(owed, Returns) // a file may say more
 	switch {
 	case order != Ready && !known && len(l) >= MaxHeard:
 		return Ready, false, l, false

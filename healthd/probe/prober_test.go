@@ -1,0 +1,177 @@
+package probe
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/lbmedic/lbmedic/healthd"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// notebook writes down what is reported.
+type notebook struct {
+	mu  sync.Mutex
+	got []healthd.Outcome
+}
+
+func (n *notebook) Report(_, _ string, o healthd.Outcome) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.got = append(n.got, o)
+}
+
+func (n *notebook) outcomes() []healthd.Outcome {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return append([]healthd.Outcome(nil), n.got...)
+}
+
+func passes(context.Context) healthd.Outcome {
+	return healthd.NewOutcome(time.Now(), time.Millisecond, healthd.OK, "status 200")
+}
+
+// running starts something that blocks, and returns what stops it and waits for its end.
+func running(t *testing.T, run func(context.Context) error) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- run(ctx) }()
+	return func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("ended with %v", err)
+		}
+	}
+}
+
+func TestProbesKeepTheBeat(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var n notebook
+		start := time.Now()
+		stop := running(t, NewProbers([]Service{{Name: "web", Checks: []Check{{Name: "app", Interval: 2 * time.Second, Probe: passes}}}}, &n).Run)
+		time.Sleep(time.Minute)
+		stop()
+		got := n.outcomes()
+		if first := got[0].At.Sub(start); first > firstWithin {
+			t.Errorf("the first probe came after %s", first)
+		}
+		if second := got[1].At.Sub(got[0].At); second < time.Second || second > 2*time.Second {
+			t.Errorf("the second %s after the first", second)
+		}
+		for i := 2; i < len(got); i++ {
+			if gap := got[i].At.Sub(got[i-1].At); gap != 2*time.Second {
+				t.Errorf("probe %d came %s after the one before", i, gap)
+			}
+		}
+		if len(got) < 29 || len(got) > 32 {
+			t.Errorf("%d probes in a minute", len(got))
+		}
+	})
+}
+
+// The phases of many checks of the same interval, on one host or on many, are spread over it.
+func TestProbesOfManyChecksAreSpread(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const checks, interval = 200, time.Second
+		svc := Service{Name: "web"}
+		var mu sync.Mutex
+		tenths := map[int64]int{}
+		settled := time.Now().Add(5 * time.Second)
+		for range checks {
+			svc.Checks = append(svc.Checks, Check{Name: "c", Interval: interval, Probe: func(ctx context.Context) healthd.Outcome {
+				if now := time.Now(); now.After(settled) && now.Before(settled.Add(interval)) {
+					mu.Lock()
+					tenths[now.Sub(settled).Milliseconds()/100]++
+					mu.Unlock()
+				}
+				return passes(ctx)
+			}})
+		}
+		stop := running(t, NewProbers([]Service{svc}, &notebook{}).Run)
+		time.Sleep(7 * time.Second)
+		stop()
+		busy := 0
+		for _, n := range tenths {
+			if n > checks/2 {
+				t.Errorf("%d of %d probes in one tenth of the interval", n, checks)
+			}
+			if n > 0 {
+				busy++
+			}
+		}
+		if busy < 5 { // the phases cover at least half of the interval
+			t.Errorf("all probes in %d tenths of the interval: %v", busy, tenths)
+		}
+	})
+}
+
+func TestProbesDoNotPileUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var inFlight, most, made atomic.Int32
+		slow := func(context.Context) healthd.Outcome { // heeds no deadline
+			most.Store(max(most.Load(), inFlight.Add(1)))
+			time.Sleep(3500 * time.Millisecond)
+			inFlight.Add(-1)
+			made.Add(1)
+			return passes(t.Context())
+		}
+		stop := running(t, NewProbers([]Service{{Name: "web", Checks: []Check{{Name: "app", Interval: time.Second, Probe: slow}}}}, &notebook{}).Run)
+		time.Sleep(time.Minute)
+		stop()
+		if most.Load() != 1 {
+			t.Errorf("%d in flight at once", most.Load())
+		}
+		if n := made.Load(); n < 13 || n > 17 {
+			t.Errorf("%d probes of 3.5 s in a minute", n)
+		}
+	})
+}
+
+func TestProbeIsBoundedByItsTimeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var n notebook
+		hang := func(ctx context.Context) healthd.Outcome {
+			start := time.Now()
+			<-ctx.Done()
+			return healthd.NewOutcome(start, time.Since(start), healthd.TimedOut, "no answer in time")
+		}
+		stop := running(t, NewProbers([]Service{{Name: "web", Checks: []Check{
+			{Name: "a", Interval: 4 * time.Second, Timeout: 300 * time.Millisecond, Probe: hang},
+			{Name: "b", Interval: 300 * time.Millisecond, Timeout: time.Hour, Probe: hang}, // never longer than the interval
+		}}}, &n).Run)
+		time.Sleep(3 * time.Second)
+		stop()
+		for _, o := range n.outcomes() {
+			if o.Took != 300*time.Millisecond {
+				t.Errorf("took %s", o.Took)
+			}
+		}
+		if len(n.outcomes()) < 3 {
+			t.Errorf("%d outcomes", len(n.outcomes()))
+		}
+	})
+}
+
+func TestStopReportsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var n notebook
+		begun := make(chan bool, 1)
+		cut := func(ctx context.Context) healthd.Outcome {
+			begun <- true
+			<-ctx.Done()
+			return healthd.NewOutcome(time.Now(), 0, healthd.TimedOut, "cut short by the stop")
+		}
+		stop := running(t, NewProbers([]Service{{Name: "web", Checks: []Check{{Name: "app", Interval: time.Hour, Timeout: time.Hour, Probe: cut}}}}, &n).Run)
+		<-begun
+		stop()
+		if got := n.outcomes(); len(got) != 0 {
+			t.Errorf("reported %+v", got)
+		}
+	})
+}
