@@ -100,7 +100,7 @@ func parseProcess(line []byte, columns []string) (Process, bool) {
 	p := Process{Failed: -1}
 	rest := strings.TrimSpace(string(line))
 	for _, column := range columns {
-		field, note, after, ok := cutField(rest)
+		field, note, after, ok := cutField(rest, column == "reloads")
 		if !ok {
 			return p, false
 		}
@@ -128,17 +128,19 @@ func parseProcess(line []byte, columns []string) (Process, bool) {
 	return p, p.PID > 0 && p.Type != ""
 }
 
-func cutField(rest string) (field, note, after string, ok bool) {
+// cutField takes one field off a row: a word, or a whole bracket; noted says that a bracket may follow the word.
+func cutField(rest string, noted bool) (field, note, after string, ok bool) {
 	if rest == "" {
 		return "", "", "", false
 	}
-	if rest[0] != '[' {
-		field, rest, _ = strings.Cut(rest, " ")
-		rest = strings.TrimLeft(rest, " ")
+	if rest[0] == '[' {
+		field, rest, ok = strings.Cut(rest, "]")
+		return field, "", strings.TrimLeft(rest, " "), ok
 	}
-	if strings.HasPrefix(rest, "[") {
-		note, rest, ok = strings.Cut(rest[1:], "]")
-		if !ok {
+	field, rest, _ = strings.Cut(rest, " ")
+	rest = strings.TrimLeft(rest, " ")
+	if noted && strings.HasPrefix(rest, "[") {
+		if note, rest, ok = strings.Cut(rest[1:], "]"); !ok {
 			return "", "", "", false
 		}
 		rest = strings.TrimLeft(rest, " ")
