@@ -51,7 +51,7 @@ func bind(s *healthd.Snapshot) *book {
 	b := &book{snapshot: s, tag: []string{s.Tag()}, services: make(map[string]*page, len(s.Services)), ports: map[string]*page{}}
 	for i := range s.Services {
 		svc := &s.Services[i]
-		p := compose(report{service: svc.Name, status: svc.Status, stale: svc.Stale, admin: svc.Admin, parts: []*healthd.Service{svc}})
+		p := compose(subject{service: svc.Name, status: svc.Status, stale: svc.Stale, admin: svc.Admin, parts: []*healthd.Service{svc}})
 		p.generation = svc.Generation
 		b.services[svc.Name] = p
 		if _, port, err := net.SplitHostPort(svc.Address); err == nil {
@@ -66,8 +66,8 @@ func bind(s *healthd.Snapshot) *book {
 	return b
 }
 
-// report is what a page says.
-type report struct {
+// subject is what a page is about.
+type subject struct {
 	service string
 	status  healthd.Status
 	stale   bool
@@ -76,8 +76,8 @@ type report struct {
 }
 
 // summary is about the whole instance: the gravest of the services that nobody has taken out on purpose, and out itself only when all are.
-func summary(s *healthd.Snapshot) report {
-	r := report{status: healthd.Pass}
+func summary(s *healthd.Snapshot) subject {
+	r := subject{status: healthd.Pass}
 	var in []*healthd.Service
 	for i := range s.Services {
 		svc := &s.Services[i]
@@ -96,7 +96,7 @@ func summary(s *healthd.Snapshot) report {
 	return r
 }
 
-func (r report) condition() condition {
+func (r subject) condition() condition {
 	switch {
 	case r.status == healthd.Unknown:
 		return starting
@@ -111,7 +111,7 @@ func (r report) condition() condition {
 }
 
 // state names what a status code cannot say, for the machines that know us.
-func (r report) state() []string {
+func (r subject) state() []string {
 	var words []string
 	if r.status == healthd.Unknown {
 		words = append(words, "starting")
@@ -131,7 +131,7 @@ func (r report) state() []string {
 	return []string{strings.Join(words, ", ")}
 }
 
-func (r report) notes() []string {
+func (r subject) notes() []string {
 	var notes []string
 	switch r.admin.State {
 	case healthd.Drain:
@@ -173,13 +173,13 @@ type measure struct {
 	Output        string   `json:"output,omitempty"` // not on pass
 }
 
-func compose(r report) *page {
+func compose(r subject) *page {
 	p := &page{condition: r.condition(), state: r.state()}
 	p.full, p.brief = r.print(true), r.print(false)
 	return p
 }
 
-func (r report) print(details bool) body {
+func (r subject) print(details bool) body {
 	j := healthJSON{Status: "fail", ServiceID: r.service, Notes: r.notes(), Checks: map[string][]measure{}}
 	switch r.condition() {
 	case passing:
