@@ -90,8 +90,8 @@ func (j *Journal) Checkpoint(seq uint64, state any) error {
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if err := j.usable(); err != nil {
-		return fmt.Errorf("write checkpoint %d: %w", seq, err)
+	if j.broken != nil {
+		return fmt.Errorf("write checkpoint %d: %w", seq, j.broken)
 	}
 	if seq < j.base || seq > j.last {
 		return fmt.Errorf("write checkpoint %d: the records to cover are %d to %d", seq, j.base, j.last)

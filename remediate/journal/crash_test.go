@@ -51,7 +51,7 @@ func child(role, dir, arg string) error {
 	return errors.New("no role " + role)
 }
 
-// appendLoop appends up to COUNT records, with a checkpoint after every tenth, and prints each number once Append has
+// appendLoop appends up to COUNT records, with a checkpoint after every fifth, and prints each number once Append has
 // returned it.
 func appendLoop(dir, count string) error {
 	n, err := strconv.Atoi(count)
@@ -74,7 +74,7 @@ func appendLoop(dir, count string) error {
 		}
 		fmt.Println(r.Seq)
 		s = sum{s.N + 1, s.Total + s.N + 1}
-		if s.N%10 == 0 {
+		if s.N%5 == 0 {
 			if err := j.Checkpoint(r.Seq, s); err != nil {
 				return err
 			}

@@ -92,7 +92,7 @@ func TestTheStateDirectoryMustBeOurs(t *testing.T) {
 		want string
 	}{
 		"open to the group": {func(dir string) error { return errors.Join(os.Mkdir(dir, 0o700), os.Chmod(dir, 0o770)) }, "chmod go-w"},
-		"a file":            {func(dir string) error { return os.WriteFile(dir, nil, 0o600) }, "not a directory"},
+		"a file":            {func(dir string) error { return os.WriteFile(dir, nil, 0o600) }, "is no directory"},
 	} {
 		dir := filepath.Join(t.TempDir(), "state")
 		if err := test.make(dir); err != nil {

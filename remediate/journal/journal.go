@@ -48,57 +48,76 @@ var ErrClosed = errors.New("the journal is closed")
 // would have to be undone. Reading still works. Open it again once the cause is gone.
 var ErrBroken = errors.New("the journal cannot be written")
 
+// Entry is a record to be: its kind, and a body that encoding/json can write.
+type Entry struct {
+	Kind string
+	Body any
+}
+
 // Append writes a record and returns once it is on the disk. After an error nothing of it is in the journal, and the
 // next Append may succeed, unless the error wraps ErrBroken. The line must stay within MaxRecord.
 func (j *Journal) Append(kind string, body any) (Record, error) {
-	rec, err := j.append(kind, body)
+	records, err := j.AppendAll(Entry{kind, body})
 	if err != nil {
-		return Record{}, fmt.Errorf("append %s to %s: %w", kind, j.store.path("journal"), err)
+		return Record{}, err
 	}
-	return rec, nil
+	return records[0], nil
 }
 
-func (j *Journal) append(kind string, body any) (Record, error) {
-	if err := checkKind(kind); err != nil {
-		return Record{}, err
-	}
-	raw, err := json.Marshal(body)
+// AppendAll writes several records with one write and one sync: all of them, or none if it gives an error. A crash
+// before it returns can leave the first few.
+func (j *Journal) AppendAll(entries ...Entry) ([]Record, error) {
+	records, err := j.append(entries)
 	if err != nil {
-		return Record{}, err
+		return nil, fmt.Errorf("append to %s: %w", j.store.path("journal"), err)
+	}
+	return records, nil
+}
+
+func (j *Journal) append(entries []Entry) ([]Record, error) {
+	bodies := make([]json.RawMessage, len(entries))
+	for i, e := range entries {
+		if err := checkKind(e.Kind); err != nil {
+			return nil, err
+		}
+		body, err := json.Marshal(e.Body)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", e.Kind, err)
+		}
+		bodies[i] = body
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if err := j.usable(); err != nil {
-		return Record{}, err
+	if j.broken != nil || len(entries) == 0 {
+		return nil, j.broken
 	}
-	if j.next > maxSeq {
-		return Record{}, fmt.Errorf("record %d is beyond the last number there is: move the state directory away", j.next)
+	at := j.settings.Now().UTC().Round(0)
+	records := make([]Record, len(entries))
+	marks := make([]mark, len(entries))
+	var lines []byte
+	last, next := j.last, j.next
+	for i, e := range entries {
+		records[i] = Record{Seq: next, At: at, Kind: e.Kind, Body: bodies[i]}
+		marks[i] = mark{next, j.end + int64(len(lines))}
+		var err error
+		if lines, err = appendRecord(lines, records[i], last); err != nil {
+			return nil, err
+		}
+		last, next = next, next+1
 	}
-	rec := Record{Seq: j.next, At: j.settings.Now().UTC().Round(0), Kind: kind, Body: raw}
-	text, err := json.Marshal(content{rec.At, rec.Kind, rec.Body})
-	if err != nil {
-		return Record{}, err
+	if err := j.write(lines); err != nil {
+		return nil, err
 	}
-	line := appendLine(nil, rec.Seq, j.last, text)
-	if len(line) > MaxRecord {
-		return Record{}, fmt.Errorf("the record has %d bytes, more than %d", len(line), MaxRecord)
-	}
-	if err := j.write(line); err != nil {
-		return Record{}, err
-	}
-	j.marks = append(j.marks, mark{rec.Seq, j.end})
-	j.end += int64(len(line))
-	j.last, j.next = rec.Seq, rec.Seq+1
+	j.marks = append(j.marks, marks...)
+	j.end += int64(len(lines))
+	j.last, j.next = last, next
 	j.wake()
-	return rec, nil
+	return records, nil
 }
 
-// usable says why the journal cannot be written, if so.
-func (j *Journal) usable() error { return j.broken }
-
-// write puts the line at the end of the file and on the disk, or takes back what of it arrived.
-func (j *Journal) write(line []byte) error {
-	_, err := j.file.WriteAt(line, j.end)
+// write puts lines at the end of the file and on the disk, or takes back what of them arrived.
+func (j *Journal) write(lines []byte) error {
+	_, err := j.file.WriteAt(lines, j.end)
 	if err == nil {
 		err = fdatasync(j.file)
 	}

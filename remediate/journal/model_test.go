@@ -71,14 +71,20 @@ func (m *model) compare(t *rapid.T, rec Recovered) {
 }
 
 func (m *model) append(t *rapid.T) {
-	r, err := m.journal.Append("note", rapid.StringN(0, 40, 200).Draw(t, "body"))
-	if err != nil {
-		t.Fatal(err)
+	var entries []Entry
+	for _, body := range rapid.SliceOfN(rapid.StringN(0, 40, 200), 0, 3).Draw(t, "bodies") {
+		entries = append(entries, Entry{"note", body})
 	}
-	if n := len(m.written); n > 0 && r.Seq <= m.written[n-1].Seq {
-		t.Fatalf("number %d behind %d", r.Seq, m.written[n-1].Seq)
+	records, err := m.journal.AppendAll(entries...)
+	if err != nil || len(records) != len(entries) {
+		t.Fatalf("%d records of %d entries, %v", len(records), len(entries), err)
 	}
-	m.written = append(m.written, r)
+	for _, r := range records {
+		if n := len(m.written); n > 0 && r.Seq <= m.written[n-1].Seq {
+			t.Fatalf("number %d behind %d", r.Seq, m.written[n-1].Seq)
+		}
+		m.written = append(m.written, r)
+	}
 }
 
 // checkpoint covers everything, or stops some records before the newest, as a slow caller would.

@@ -18,7 +18,7 @@ func after(marks []mark, seq uint64) int {
 func (j *Journal) Read(seq uint64, limit int) ([]Record, error) {
 	j.mu.RLock()
 	defer j.mu.RUnlock()
-	if j.broken == ErrClosed { //nolint:errorlint // ours, set by Close alone
+	if errors.Is(j.broken, ErrClosed) {
 		return nil, ErrClosed
 	}
 	return readMarks(j.file, j.marks, j.end, seq, limit)
@@ -61,7 +61,7 @@ func (j *Journal) Wait(ctx context.Context, seq uint64) error {
 		last, changed, broken := j.last, j.changed, j.broken
 		j.mu.RUnlock()
 		switch {
-		case broken == ErrClosed: //nolint:errorlint // ours, set by Close alone
+		case errors.Is(broken, ErrClosed):
 			return ErrClosed
 		case last > seq:
 			return nil

@@ -50,6 +50,23 @@ func appendLine(dst []byte, seq, prev uint64, text []byte) []byte {
 	return append(dst, '\n')
 }
 
+// appendRecord adds the line of a record whose predecessor is prev.
+func appendRecord(dst []byte, r Record, prev uint64) ([]byte, error) {
+	if r.Seq > maxSeq {
+		return nil, fmt.Errorf("record %d is beyond the last number there is: move the state directory away", r.Seq)
+	}
+	text, err := json.Marshal(content{r.At, r.Kind, r.Body})
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", r.Kind, err)
+	}
+	start := len(dst)
+	dst = appendLine(dst, r.Seq, prev, text)
+	if n := len(dst) - start; n > MaxRecord {
+		return nil, fmt.Errorf("the %s record has %d bytes, more than %d", r.Kind, n, MaxRecord)
+	}
+	return dst, nil
+}
+
 var (
 	errShape    = errors.New("the line has not the shape of a record")
 	errChecksum = errors.New("the checksum does not match")

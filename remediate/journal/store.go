@@ -24,7 +24,7 @@ type store struct {
 // openStore checks the directory, and makes it where create is set.
 func openStore(dir string, create bool) (store, error) {
 	if create {
-		if err := os.MkdirAll(dir, 0o700); err != nil {
+		if err := makeDir(dir); err != nil {
 			return store{}, err
 		}
 	}
@@ -40,6 +40,24 @@ func openStore(dir string, create bool) (store, error) {
 		s.uid, s.gid = int(st.Uid), int(st.Gid)
 	}
 	return s, s.trust(dir, fi)
+}
+
+// makeDir makes the directory and those above it, and has each on the disk.
+func makeDir(dir string) error {
+	err := os.Mkdir(dir, 0o700)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		if err := makeDir(filepath.Dir(dir)); err != nil {
+			return err
+		}
+		err = os.Mkdir(dir, 0o700)
+	}
+	if err != nil {
+		return err
+	}
+	return durable.SyncDir(filepath.Dir(dir))
 }
 
 // trust refuses what somebody else could have written. Root may work in the directory of the daemon's user.
