@@ -1,0 +1,198 @@
+package nginx
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// ticksPerSecond is the unit of start times in /proc, the same on every Linux (USER_HZ).
+const ticksPerSecond = 100
+
+// Ticks is a time since boot in hundredths of a second: how /proc tells when a process started.
+type Ticks uint64
+
+// now is the time since boot, on the clock of start times.
+func now() (Ticks, error) {
+	var ts unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts); err != nil {
+		return 0, fmt.Errorf("read the time since boot: %w", err)
+	}
+	return Ticks(time.Duration(ts.Nano()) * ticksPerSecond / time.Second), nil
+}
+
+// since is the time from t back to an earlier start.
+func (t Ticks) since(start Ticks) time.Duration {
+	return time.Duration(int64(t)-int64(start)) * (time.Second / ticksPerSecond)
+}
+
+// process is one line of /proc/PID/stat, as far as it is needed.
+type process struct {
+	pid, parent int
+	state       byte
+	start       Ticks
+}
+
+// parseStat reads /proc/PID/stat. The name in parentheses may hold anything, a parenthesis too.
+func parseStat(raw []byte) (process, bool) {
+	text := string(raw)
+	head, _, ok := strings.Cut(text, " (")
+	close := strings.LastIndexByte(text, ')')
+	if !ok || close < 0 {
+		return process{}, false
+	}
+	fields := strings.Fields(text[close+1:])
+	if len(fields) < 20 || len(fields[0]) != 1 {
+		return process{}, false
+	}
+	pid, err1 := strconv.Atoi(head)
+	parent, err2 := strconv.Atoi(fields[1])
+	start, err3 := strconv.ParseUint(fields[19], 10, 63)
+	return process{pid, parent, fields[0][0], Ticks(start)}, err1 == nil && err2 == nil && err3 == nil
+}
+
+// parseWorker tells whether a cmdline is that of a worker, and whether the worker only finishes what it has.
+func parseWorker(cmdline []byte) (shuttingDown, ok bool) {
+	title, _, _ := strings.Cut(string(cmdline), "\x00")
+	rest, ok := strings.CutPrefix(strings.TrimRight(title, " "), "nginx: worker process")
+	return rest == " is shutting down", ok && (rest == "" || rest == " is shutting down")
+}
+
+// Worker is one worker process.
+type Worker struct {
+	PID          int
+	Start        Ticks
+	ShuttingDown bool // told to finish what it has: it takes no new connection
+}
+
+// Workers lists the workers of a master, oldest first, those that are shutting down included.
+func Workers(master int) ([]Worker, error) {
+	all, err := processes()
+	if err != nil {
+		return nil, fmt.Errorf("list the workers of nginx %d: %w", master, err)
+	}
+	var out []Worker
+	for _, p := range all {
+		if p.parent != master || p.state == 'Z' || p.state == 'X' {
+			continue
+		}
+		cmdline, err := readProc(p.pid, "cmdline")
+		if err != nil {
+			continue // it has ended since
+		}
+		if shuttingDown, ok := parseWorker(cmdline); ok {
+			out = append(out, Worker{p.pid, p.start, shuttingDown})
+		}
+	}
+	slices.SortFunc(out, func(a, b Worker) int { return cmp.Or(cmp.Compare(a.Start, b.Start), cmp.Compare(a.PID, b.PID)) })
+	return out, nil
+}
+
+// Running is an nginx master that runs on this machine.
+type Running struct {
+	PID       int
+	Parent    int // the old master's PID while a binary upgrade is under way
+	Start     Ticks
+	Exe       string // " (deleted)" at its end means that the program was replaced since
+	Root      string // "/proc/PID/root": the root of its files, for Disk
+	Chroot    string // what Root is here; "/" for most
+	Cwd       string
+	Arguments Arguments
+}
+
+// Instances finds the nginx masters of this machine. Processes that end while they are read are left out, and so is a
+// worker that has only just been forked and still bears its master's title.
+func Instances() ([]Running, error) {
+	all, err := processes()
+	if err != nil {
+		return nil, fmt.Errorf("look for nginx: %w", err)
+	}
+	children := map[int]int{}
+	for _, p := range all {
+		children[p.parent]++
+	}
+	var out []Running
+	masters := map[int]bool{}
+	for _, p := range all {
+		if r, ok := running(p); ok {
+			masters[r.PID] = true
+			out = append(out, r)
+		}
+	}
+	return slices.DeleteFunc(out, func(r Running) bool { return masters[r.Parent] && children[r.PID] == 0 }), nil
+}
+
+func running(p process) (Running, bool) {
+	cmdline, err := readProc(p.pid, "cmdline")
+	if err != nil {
+		return Running{}, false
+	}
+	args, ok := ParseMaster(cmdline)
+	if !ok || p.state == 'Z' {
+		return Running{}, false
+	}
+	dir := filepath.Join("/proc", strconv.Itoa(p.pid))
+	r := Running{PID: p.pid, Parent: p.parent, Start: p.start, Root: filepath.Join(dir, "root"), Arguments: args}
+	for name, into := range map[string]*string{"exe": &r.Exe, "root": &r.Chroot, "cwd": &r.Cwd} {
+		if *into, err = os.Readlink(filepath.Join(dir, name)); err != nil && !errors.Is(err, os.ErrPermission) {
+			return Running{}, false // it has ended since; without permission the link stays empty
+		}
+	}
+	return r, true
+}
+
+// processes reads /proc/PID/stat of every process.
+func processes() ([]process, error) {
+	dir, err := os.Open("/proc")
+	if err != nil {
+		return nil, err
+	}
+	defer dir.Close()
+	names, err := dir.Readdirnames(-1)
+	if err != nil {
+		return nil, err
+	}
+	var out []process
+	for _, name := range names {
+		pid, err := strconv.Atoi(name)
+		if err != nil {
+			continue
+		}
+		if p, err := readProcess(pid); err == nil { // else it has ended since
+			out = append(out, p)
+		}
+	}
+	slices.SortFunc(out, func(a, b process) int { return a.pid - b.pid })
+	return out, nil
+}
+
+func readProcess(pid int) (process, error) {
+	raw, err := readProc(pid, "stat")
+	if err != nil {
+		return process{}, err
+	}
+	p, ok := parseStat(raw)
+	if !ok {
+		return process{}, fmt.Errorf("read /proc/%d/stat: not in the form that proc(5) gives", pid)
+	}
+	return p, nil
+}
+
+// readProc reads one small file of a process.
+func readProc(pid int, name string) ([]byte, error) {
+	f, err := os.Open(filepath.Join("/proc", strconv.Itoa(pid), name))
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, 64<<10))
+}
