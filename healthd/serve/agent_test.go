@@ -1,0 +1,222 @@
+package serve
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lbmedic/lbmedic/healthd"
+	"github.com/lbmedic/lbmedic/healthd/probe"
+)
+
+// agent runs one for b and gives the address once the port is open.
+func agent(t *testing.T, s AgentSettings) func() string {
+	t.Helper()
+	open := make(chan string, 1)
+	until(t, func(ctx context.Context) error {
+		return NewAgent(s).Run(ctx, func() (net.Listener, error) {
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			if err == nil {
+				open <- l.Addr().String()
+			}
+			return l, err
+		})
+	})
+	return func() string {
+		select {
+		case a := <-open:
+			return a
+		case <-time.After(10 * time.Second):
+			t.Fatal("the agent's port did not open")
+			return ""
+		}
+	}
+}
+
+// settle ends the first round.
+func settle(b *probe.Board) {
+	report(b, "web/app", healthd.OK, 1)
+	report(b, "api/app", healthd.OK, 1)
+}
+
+func hear(t *testing.T, address, source, send string) string {
+	t.Helper()
+	d := net.Dialer{Timeout: 5 * time.Second, LocalAddr: &net.TCPAddr{IP: net.ParseIP(source)}}
+	c, err := d.DialContext(t.Context(), "tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if err := c.SetDeadline(time.Now().Add(5 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(c, send); err != nil {
+		t.Fatal(err)
+	}
+	said, err := io.ReadAll(c)
+	if err != nil {
+		t.Fatalf("%q, then %v", said, err)
+	}
+	return string(said)
+}
+
+func TestAgentSaysTheWordsThatHAProxyTakes(t *testing.T) {
+	b := board(t)
+	settle(b)
+	address := agent(t, AgentSettings{Source: b, Orders: b, Service: "web"})()
+	for _, step := range []struct {
+		name   string
+		do     func()
+		source string
+		want   []string
+	}{
+		{"pass", func() {}, "127.0.0.1", []string{"up\n"}},
+		{"warn", func() { report(b, "web/orders", healthd.Refused, 3) }, "127.0.0.1", []string{"up\n"}},
+		{"fail", func() { report(b, "web/app", healthd.Refused, 3) }, "127.0.0.1", []string{"down #app: seen refused\n"}},
+		{"pass again", func() { report(b, "web/app", healthd.OK, 2) }, "127.0.0.1", []string{"up\n"}},
+		{"drain", func() { order(t, b, "web", healthd.Drain, "x") }, "127.0.0.1", []string{"drain\n", "drain\n"}},
+		{"maint", func() { order(t, b, "web", healthd.Maint, "x") }, "127.0.0.1", []string{"maint\n"}},
+		{"ready to one that never heard of it", func() { order(t, b, "web", healthd.Ready, "") }, "127.0.0.2", []string{"up\n"}},
+		{"ready", func() {}, "127.0.0.1", []string{"ready up\n", "ready up\n", "ready up\n", "up\n", "up\n"}},
+		{"drain that another hears", func() { order(t, b, "web", healthd.Drain, "x") }, "127.0.0.2", []string{"drain\n"}},
+		{"ready to the other", func() { order(t, b, "web", healthd.Ready, "x") }, "127.0.0.2", []string{"ready up\n"}},
+		{"nothing to the first", func() {}, "127.0.0.1", []string{"up\n"}},
+		{"ready while failing", func() { report(b, "web/app", healthd.TimedOut, 3) }, "127.0.0.2", []string{"ready down #app: seen timeout\n"}},
+	} {
+		step.do()
+		for _, want := range step.want {
+			if got := hear(t, address, step.source, ""); got != want {
+				t.Errorf("%s: %q, want %q", step.name, got, want)
+			}
+		}
+	}
+}
+
+func TestAgentReasonIsOneBoundedLine(t *testing.T) {
+	b := board(t)
+	settle(b)
+	for range 3 {
+		b.Report("web", "app", healthd.NewOutcome(time.Now(), 0, healthd.WrongAnswer, "a\nready up\r\x1b[31m"+strings.Repeat("x", 500)))
+	}
+	got := hear(t, agent(t, AgentSettings{Source: b, Orders: b, Service: "web"})(), "127.0.0.1", "")
+	if !strings.HasPrefix(got, `down #app: a\nready up\r\x1b[31mxxx`) || !strings.HasSuffix(got, "...\n") || len(got) > len("down #\n")+maxReason || strings.Count(got, "\n") != 1 {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestAgentChoosesTheServiceByWhatIsSent(t *testing.T) {
+	b := board(t)
+	settle(b)
+	report(b, "api/app", healthd.Refused, 3)
+	address := agent(t, AgentSettings{Source: b, Orders: b, Service: "web", Send: true})()
+	none := agent(t, AgentSettings{Source: b, Orders: b, Send: true})()
+	for name, c := range map[string]struct{ address, send, want string }{
+		"by name":                {address, "api\n", "down #app: seen refused\n"},
+		"with carriage return":   {address, "api\r\n", "down #app: seen refused\n"},
+		"silence is the default": {address, "", "up\n"},
+		"half a line":            {address, "ap", "up\n"},
+		"unknown":                {address, "nobody\n", ""},
+		"more than a line":       {address, "web\n" + strings.Repeat("x", 3000), "up\n"},
+		"no default":             {none, "", ""},
+	} {
+		if got := hear(t, c.address, "127.0.0.1", c.send); got != c.want {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+	}
+}
+
+// Unread bytes would turn our close into a reset, which eats the answer.
+func TestAgentReadsWhatItWasSentBeforeItCloses(t *testing.T) {
+	b := board(t)
+	settle(b)
+	address := agent(t, AgentSettings{Source: b, Orders: b, Service: "web"})()
+	for range 100 {
+		if got := hear(t, address, "127.0.0.1", "web agent send\n"); got != "up\n" {
+			t.Fatalf("heard %q", got)
+		}
+	}
+}
+
+func TestAgentOpensAfterTheFirstRound(t *testing.T) {
+	b := board(t)
+	opened := make(chan bool, 1)
+	until(t, func(ctx context.Context) error {
+		return NewAgent(AgentSettings{Source: b, Orders: b, Service: "web"}).Run(ctx, func() (net.Listener, error) {
+			opened <- true
+			return net.Listen("tcp", "127.0.0.1:0")
+		})
+	})
+	report(b, "web/app", healthd.OK, 1)
+	select {
+	case <-opened:
+		t.Error("open while api is unknown")
+	case <-time.After(30 * time.Millisecond):
+	}
+	report(b, "api/app", healthd.Refused, 3)
+	select {
+	case <-opened:
+	case <-time.After(10 * time.Second):
+		t.Error("not open after the first round")
+	}
+}
+
+func TestAgentThatMayNotOpenItsPortSaysSo(t *testing.T) {
+	b := board(t)
+	settle(b)
+	taken := errors.New("address already in use")
+	err := NewAgent(AgentSettings{Source: b, Orders: b}).Run(t.Context(), func() (net.Listener, error) { return nil, taken })
+	if !errors.Is(err, taken) || !strings.Contains(err.Error(), "open the agent-check port") {
+		t.Errorf("got %v", err)
+	}
+}
+
+type broken struct{}
+
+func (broken) Say(string, netip.Addr) (healthd.AdminState, bool, error) {
+	return healthd.Ready, false, errors.New("disk full")
+}
+
+// A word that could not be undone is not said: silence changes nothing in HAProxy.
+func TestAgentIsSilentWhileOrdersCannotBeKept(t *testing.T) {
+	b := board(t)
+	settle(b)
+	told := make(chan error, 10)
+	address := agent(t, AgentSettings{Source: b, Orders: broken{}, Service: "web", Problem: func(err error) { told <- err }})()
+	for range 3 {
+		if got := hear(t, address, "127.0.0.1", ""); got != "" {
+			t.Errorf("said %q", got)
+		}
+	}
+	if len(told) != 1 {
+		t.Errorf("told %d times", len(told))
+	}
+}
+
+func TestAgentEndsACallerThatNeverCloses(t *testing.T) {
+	b := board(t)
+	settle(b)
+	address := agent(t, AgentSettings{Source: b, Orders: b, Service: "web", Send: true})()
+	c, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	start := time.Now()
+	if said, err := io.ReadAll(c); string(said) != "up\n" || err != nil {
+		t.Errorf("%q, %v", said, err)
+	}
+	if err := c.SetReadDeadline(time.Now().Add(5 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	for err == nil { // until the other side is closed for good, which resets what we still send
+		_, err = io.WriteString(c, "x")
+	}
+	if took := time.Since(start); took > 3*time.Second {
+		t.Errorf("held for %s", took)
+	}
+}
