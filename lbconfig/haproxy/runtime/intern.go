@@ -5,6 +5,7 @@ package runtime
 type interner struct {
 	known map[string]string
 	bytes int
+	last  [8]string // texts met lately, since a row mostly repeats those of the row before
 
 	statuses map[string]Status
 }
@@ -15,7 +16,12 @@ func (n *interner) intern(b []byte) string {
 	if len(b) == 0 {
 		return ""
 	}
+	slot := &n.last[(len(b)+int(b[0]))%len(n.last)]
+	if *slot == string(b) {
+		return *slot
+	}
 	if s, ok := n.known[string(b)]; ok {
+		*slot = s
 		return s
 	}
 	if n.known == nil || n.bytes > maxInterned {
@@ -24,6 +30,7 @@ func (n *interner) intern(b []byte) string {
 	s := string(b)
 	n.known[s] = s
 	n.bytes += len(s)
+	*slot = s
 	return s
 }
 

@@ -128,28 +128,38 @@ func first(l *lines, what string) ([]byte, error) {
 	return line, nil
 }
 
-// fill reads one line. Fields past the last one that has a name of ours are passed over.
+// fill reads one line. Fields past the last one that has a name of ours are passed over. Most fields of most rows are
+// empty or 0, so those are passed first: a row of zeroes has them already.
 func (r *StatRow) fill(line []byte, columns []*statColumn, names *interner) error {
-	rest := line
+	at := 0
 	for i, column := range columns {
-		if len(rest) == 0 {
+		if at >= len(line) {
 			return newFault(ErrNotHAProxy, nil, "a row of `show stat` has %d fields where %d were expected: %s", i, len(columns), quote(line))
 		}
+		switch {
+		case line[at] == ',':
+			at++
+			continue
+		case line[at] == '0' && at+1 < len(line) && line[at+1] == ',' && (column == nil || column.number):
+			at += 2
+			continue
+		}
 		var field []byte
-		if rest[0] == '"' {
-			var ok bool
+		if line[at] == '"' {
+			rest, ok := line[at:], false
 			if field, rest, ok = unquote(rest); !ok {
 				return newFault(ErrNotHAProxy, nil, "a quoted field of `show stat` does not end: %s", quote(line))
 			}
-		} else if end := bytes.IndexByte(rest, ','); end >= 0 {
-			field, rest = rest[:end], rest[end+1:]
+			at = len(line) - len(rest)
 		} else {
-			field, rest = rest, nil
+			end := at // fields are short: a plain loop finds their end sooner than bytes.IndexByte
+			for end < len(line) && line[end] != ',' {
+				end++
+			}
+			field = line[at:end]
+			at = end + 1
 		}
-		if column == nil || len(field) == 0 {
-			continue
-		}
-		if !column.set(r, field, names) {
+		if column != nil && len(field) > 0 && !column.set(r, field, names) {
 			return newFault(ErrNotHAProxy, nil, "`show stat` gives %s as %s of %s/%s", quote(field), column.name, r.Proxy, r.Server)
 		}
 	}

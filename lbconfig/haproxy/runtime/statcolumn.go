@@ -7,8 +7,9 @@ import (
 
 // statColumn is a column that this program reads.
 type statColumn struct {
-	name string
-	set  func(r *StatRow, field []byte, names *interner) bool
+	name   string
+	number bool // an absent field and 0 are the same
+	set    func(r *StatRow, field []byte, names *interner) bool
 }
 
 // statHeader finds our columns in a header, by name; a nil is a column that is passed over. Columns behind the last of
@@ -32,7 +33,7 @@ func statHeader(header []byte) []*statColumn {
 }
 
 func number(name string, at func(*StatRow) *int64) statColumn {
-	return statColumn{name, func(r *StatRow, field []byte, _ *interner) bool {
+	return statColumn{name, true, func(r *StatRow, field []byte, _ *interner) bool {
 		n, ok := parseInt(field)
 		*at(r) = n
 		return ok
@@ -40,14 +41,14 @@ func number(name string, at func(*StatRow) *int64) statColumn {
 }
 
 func text(name string, at func(*StatRow) *string) statColumn {
-	return statColumn{name, func(r *StatRow, field []byte, names *interner) bool {
+	return statColumn{name, false, func(r *StatRow, field []byte, names *interner) bool {
 		*at(r) = names.intern(field)
 		return true
 	}}
 }
 
 func seconds(name string, at func(*StatRow) *time.Duration) statColumn {
-	return statColumn{name, func(r *StatRow, field []byte, _ *interner) bool {
+	return statColumn{name, true, func(r *StatRow, field []byte, _ *interner) bool {
 		n, ok := parseInt(field)
 		*at(r) = time.Duration(n) * time.Second
 		return ok
@@ -82,8 +83,8 @@ func status(r *StatRow, field []byte, names *interner) bool {
 var statColumns = [...]statColumn{
 	text("pxname", func(r *StatRow) *string { return &r.Proxy }),
 	text("svname", func(r *StatRow) *string { return &r.Server }),
-	{"type", rowType},
-	{"status", status},
+	{"type", true, rowType},
+	{"status", false, status},
 	number("weight", func(r *StatRow) *int64 { return &r.Weight }),
 	number("uweight", func(r *StatRow) *int64 { return &r.UserWeight }),
 	number("act", func(r *StatRow) *int64 { return &r.Active }),
@@ -130,7 +131,7 @@ var statColumns = [...]statColumn{
 	number("iid", func(r *StatRow) *int64 { return &r.ProxyID }),
 	number("sid", func(r *StatRow) *int64 { return &r.ServerID }),
 	text("tracked", func(r *StatRow) *string { return &r.Tracked }),
-	{"check_status", checkStatus},
+	{"check_status", false, checkStatus},
 	text("check_desc", func(r *StatRow) *string { return &r.CheckDesc }),
 	number("check_code", func(r *StatRow) *int64 { return &r.CheckCode }),
 	number("check_duration", func(r *StatRow) *int64 { return &r.CheckMs }),
@@ -140,7 +141,7 @@ var statColumns = [...]statColumn{
 	number("check_health", func(r *StatRow) *int64 { return &r.CheckHealth }),
 	number("chkfail", func(r *StatRow) *int64 { return &r.ChecksFailed }),
 	number("chkdown", func(r *StatRow) *int64 { return &r.ChecksDown }),
-	{"agent_status", agentStatus},
+	{"agent_status", false, agentStatus},
 	text("agent_desc", func(r *StatRow) *string { return &r.AgentDesc }),
 	text("last_agt", func(r *StatRow) *string { return &r.LastAgent }),
 	number("agent_code", func(r *StatRow) *int64 { return &r.AgentCode }),
