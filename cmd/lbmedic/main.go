@@ -2,7 +2,7 @@
 package main
 
 import (
-	"fmt"
+	"context"
 	"os"
 )
 
@@ -10,5 +10,5 @@ import (
 var version = "dev"
 
 func main() {
-	fmt.Fprintln(os.Stdout, "lbmedic "+version)
+	os.Exit(run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }

@@ -192,7 +192,7 @@ func (d *decoder) unknownKey(p pair, s *spec, pairs []pair) (kind bool) {
 	switch {
 	case near != "":
 		d.src.errorf(p.at, "unknown key %s%s", quote(p.key), near)
-		return slices.Contains(s.oneOf, nearest(p.key, s.keys()))
+		return slices.Contains(s.oneOf, Nearest(p.key, s.keys()))
 	case s.oneOf == nil:
 		d.src.errorf(p.at, "unknown key %s; known here: %s", quote(p.key), strings.Join(s.keys(), ", "))
 		return false

@@ -50,9 +50,9 @@ func (n *node) order() []string {
 	return keys
 }
 
-// empty says whether a section says nothing. An optional one says something by being there.
+// empty says whether a section or a named set says nothing. An optional section says something by being there.
 func (n *node) empty() bool {
-	return n.spec.fields != nil && len(n.keys) == 0 && !n.spec.optional
+	return n.spec.scalar == nil && n.spec.list == nil && len(n.keys) == 0 && !n.spec.optional
 }
 
 // plainYAML is what needs no quotes inside a [list] either.

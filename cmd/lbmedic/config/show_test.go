@@ -105,7 +105,7 @@ func TestNearestWordIsSuggested(t *testing.T) {
 		"intervall": "interval", "Interval": "interval", "itnerval": "interval", "timout": "timeout", "htpp": "http",
 		"min-percent": "min_percent", "rises": "rise", "postgres": "", "x": "", "": "", "tc": "tcp",
 	} {
-		if got := nearest(word, known); got != want {
+		if got := Nearest(word, known); got != want {
 			t.Errorf("%q: %q, want %q", word, got, want)
 		}
 	}

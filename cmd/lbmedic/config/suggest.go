@@ -2,15 +2,15 @@ package config
 
 // didYouMean is a hint to append to a message, empty where nothing is near.
 func didYouMean(word string, known []string) string {
-	if near := nearest(word, known); near != "" {
+	if near := Nearest(word, known); near != "" {
 		return "; did you mean " + quote(near) + "?"
 	}
 	return ""
 }
 
-// nearest is the known word that takes the fewest slips of the keyboard to reach: one for short words, a third of the
+// Nearest is the known word that takes the fewest slips of the keyboard to reach: one for short words, a third of the
 // length for long ones. Empty where none is that near.
-func nearest(word string, known []string) string {
+func Nearest(word string, known []string) string {
 	if len(word) > 64 {
 		return ""
 	}
