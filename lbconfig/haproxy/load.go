@@ -18,7 +18,7 @@ import (
 
 // Load reads a configuration as `haproxy -C dir -f path…` does: a path may be a folder, of which every regular *.cfg
 // file counts that does not begin with a dot, in byte order. An empty dir means that relative paths belong to the working
-// folder. What cannot be read is a Problem with Rule "read" or "size", and the other files are still returned. Nothing but
+// folder. What cannot be read is a Problem with Rule "read", "size" or "not-a-file", and the other files are still returned. Nothing but
 // regular files of at most lbconfig.MaxSource bytes is opened.
 func Load(dir string, paths ...string) (Files, []lbconfig.Problem) {
 	var problems []lbconfig.Problem
@@ -35,6 +35,8 @@ func Load(dir string, paths ...string) (Files, []lbconfig.Problem) {
 		switch {
 		case errors.Is(err, errTooLarge):
 			refuse(path, "size", err)
+		case errors.Is(err, errNotAFile):
+			refuse(path, "not-a-file", err)
 		case err != nil:
 			refuse(path, "read", err)
 		default:
@@ -81,7 +83,10 @@ func regular(path string) bool {
 	return err == nil && info.Mode().IsRegular()
 }
 
-var errTooLarge = fmt.Errorf("larger than the %d bytes that are read", lbconfig.MaxSource)
+var (
+	errTooLarge = fmt.Errorf("larger than the %d bytes that are read", lbconfig.MaxSource)
+	errNotAFile = errors.New("not a regular file")
+)
 
 // readRegular never blocks on a FIFO, never opens a device, and never reads more than the limit, even of a file that
 // grows meanwhile.
@@ -91,7 +96,7 @@ func readRegular(path string) (data []byte, err error) {
 		return nil, err
 	}
 	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s: not a regular file but %s", path, kindOf(info.Mode()))
+		return nil, fmt.Errorf("%s: %w but %s", path, errNotAFile, kindOf(info.Mode()))
 	}
 	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -102,7 +107,7 @@ func readRegular(path string) (data []byte, err error) {
 		return nil, err
 	}
 	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s: no longer a regular file", path)
+		return nil, fmt.Errorf("%s: %w any more", path, errNotAFile)
 	}
 	if info.Size() > lbconfig.MaxSource {
 		return nil, fmt.Errorf("%s: %d bytes: %w", path, info.Size(), errTooLarge)

@@ -33,8 +33,8 @@ type Server struct {
 	Rise, Fall     int           // default 2 and 3
 
 	AgentCheck bool
-	AgentPort  int    // default CheckPort; 0 means that the agent is not asked
-	AgentAddr  string // default CheckAddr; empty means the server's own
+	AgentPort  int           // default CheckPort; 0 means that the agent is not asked
+	AgentAddr  string        // default CheckAddr; empty means the server's own
 	AgentInter time.Duration // default Inter
 	AgentSend  string
 
