@@ -28,7 +28,10 @@ var arrows = map[string][]string{
 // decides, so that whoever imports healthd or lbconfig as a library gets nothing else with it. golang.org/x/sys is
 // nearly the standard library and may be anywhere but in the pure packages.
 var clients = map[string][]string{
-	"cmd":               {"github.com/coreos/go-systemd/v22", "github.com/goccy/go-yaml", "github.com/spf13/cobra", "go.uber.org/zap"},
+	"cmd": {
+		"github.com/coreos/go-systemd/v22", "github.com/goccy/go-yaml", "github.com/mattn/go-isatty", "github.com/spf13/cobra",
+		"github.com/spf13/pflag", "go.uber.org/zap",
+	},
 	"healthd":           {},
 	"healthd/consul":    {"github.com/hashicorp/consul/api"},
 	"integration":       {"go.uber.org/zap"},
@@ -36,6 +39,7 @@ var clients = map[string][]string{
 	"lbconfig":          {},
 	"lbconfig/watch":    {"github.com/fsnotify/fsnotify"},
 	"remediate":         {},
+	"remediate/admin":   {"go.uber.org/zap"},
 	"remediate/consul":  {"github.com/hashicorp/consul/api"},
 	"remediate/control": {"go.uber.org/zap"},
 }
