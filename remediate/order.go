@@ -13,7 +13,7 @@ func Admit(v View, server string, want Verb, force bool) error {
 	if want == Ready {
 		return nil
 	}
-	if want == Drain && s.Admin&(ForcedMaint|ConfigMaint) != 0 {
+	if want == Drain && s.Admin&(ForcedMaint|ConfigMaint) != 0 && s.Admin&ForcedDrain == 0 {
 		return &Refusal{target, HoldForeignMaint, "it is in maintenance, which a drain would end; order maint, or ready first"}
 	}
 	if s.Tracks != "" {
