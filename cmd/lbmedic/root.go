@@ -53,6 +53,7 @@ func newRootCommand(a *app) *cobra.Command {
 	flags.BoolVarP(&a.quiet, "quiet", "q", false, "print nothing but errors and what was asked for")
 	a.configFlag = flags.Lookup("config")
 	root.SetFlagErrorFunc(flagError)
+	root.SetHelpCommand(newHelpCommand(a))
 	for _, command := range commands {
 		root.AddCommand(command(a))
 	}

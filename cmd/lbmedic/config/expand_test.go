@@ -85,3 +85,78 @@ health:
 		}
 	}
 }
+
+// Every key of the table in turn is given a secret that is wrong for it: no message tells the secret.
+func TestWrongSecretsAreNotTold(t *testing.T) {
+	const secret = "enforcer:{x}/65536"
+	getenv := func(string) (string, bool) { return secret, true }
+	tried := 0
+	var try func(s *spec, open, end string)
+	try = func(s *spec, open, end string) {
+		switch {
+		case s.fields != nil:
+			for i := range s.fields {
+				f := &s.fields[i]
+				kind := ""
+				if f.only != "" {
+					kind = f.only + ": 'http://h/', "
+				}
+				try(&f.spec, open+"{"+kind+f.key+": ", "}"+end)
+			}
+		case s.each != nil:
+			try(s.each, open+"{a: ", "}"+end)
+		default:
+			tried++
+			_, err := parse("f", []byte(open+"'${env:X}'"+end), getenv)
+			if err != nil && (strings.Contains(err.Error(), "enforcer") || strings.Contains(err.Error(), "65536")) {
+				t.Errorf("%s: %v", open, err)
+			}
+		}
+	}
+	try(schema, "", "")
+	if tried < 35 {
+		t.Errorf("only %d keys tried", tried)
+	}
+}
+
+// A secret that is right for each of two values but wrong for both together is not told either.
+func TestRulesDoNotTellSecrets(t *testing.T) {
+	getenv := func(name string) (string, bool) {
+		return map[string]string{"A": "127.0.0.9:4711", "S": "/run/hidden.sock", "D": "4711ms"}[name], true
+	}
+	_, err := parse("f", []byte(`
+health: {http: "${env:A}", agent: "${env:A}", services: {a: {checks: {b: {tcp: "h:1", interval: "${env:D}", timeout: "${env:D}", latency: {warn: "${env:D}"}}}}}}
+balancers: {a: {haproxy: {config: /a, socket: "${env:S}", master_socket: "${env:S}"}}}
+`), getenv)
+	if err == nil || strings.Count(err.Error(), "\n") != 3 {
+		t.Fatalf("want four mistakes: %v", err)
+	}
+	for _, secret := range []string{"127.0.0.9", "4711", "hidden"} {
+		if strings.Contains(err.Error(), secret) {
+			t.Errorf("%q is told: %v", secret, err)
+		}
+	}
+}
+
+func FuzzExpand(f *testing.F) {
+	for _, text := range []string{"", "$", "${", "${}", "$${", "$$${env:RISE}", "${env:RISE}}", "${env:NOT:-${env:RISE}}", "a${env:PASSWORD}${env:EMPTY:-x}"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		if strings.Contains(text, "${file:") || strings.Contains(text, "${cred:") {
+			return // no reading of whatever files this machine has
+		}
+		out, found, err := expand(text, environment("/nowhere"))
+		if err != nil {
+			return
+		}
+		if !strings.Contains(text, "${") && (out != text || found) {
+			t.Fatalf("%q became %q", text, out)
+		}
+		// Escaping every reference gives the text itself back.
+		escaped, found, err := expand(strings.ReplaceAll(text, "${", "$${"), environment("/nowhere"))
+		if err != nil || found || escaped != text {
+			t.Fatalf("%q escaped became %q, %v, %v", text, escaped, found, err)
+		}
+	})
+}

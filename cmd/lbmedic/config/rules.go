@@ -57,9 +57,9 @@ func floorStays(root *node, src *source) {
 // listenersDiffer finds two addresses of which only one can be bound. Port 0 is any free port.
 func listenersDiffer(root *node, src *source) {
 	type listener struct {
-		name string
-		addr netip.AddrPort
-		at   place
+		name, text string
+		addr       netip.AddrPort
+		at         place
 	}
 	var seen []listener
 	for _, path := range [][]string{{"health", "http"}, {"health", "agent"}, {"admin", "http"}} {
@@ -67,7 +67,8 @@ func listenersDiffer(root *node, src *source) {
 		if !addr.IsValid() || addr.Port() == 0 {
 			continue
 		}
-		name, here := path[0]+"."+path[1], root.child(path...).at
+		n := root.child(path...)
+		name, here := path[0]+"."+path[1], n.at
 		for _, other := range seen {
 			if !clash(addr, other.addr) {
 				continue
@@ -76,9 +77,9 @@ func listenersDiffer(root *node, src *source) {
 			if at == (place{}) { // a default: the one that was written is the one to mend
 				at = other.at
 			}
-			src.errorf(at, "%s %s and %s %s cannot both be bound; give one another port, or off", other.name, other.addr, name, addr)
+			src.errorf(at, "%s %s and %s %s cannot both be bound; give one another port, or off", other.name, other.text, name, shown(n))
 		}
-		seen = append(seen, listener{name, addr, here})
+		seen = append(seen, listener{name, shown(n), addr, here})
 	}
 }
 
