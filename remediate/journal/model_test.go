@@ -17,7 +17,7 @@ func TestTheJournalIsASliceThatSurvives(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		m := &model{dir: dir, settings: Settings{Keep: rapid.IntRange(1, 6).Draw(t, "keep"), MaxBytes: rapid.Int64Range(200, 2000).Draw(t, "bytes")}}
+		m := &model{dir: dir, settings: Settings{Keep: rapid.IntRange(1, 6).Draw(t, "keep"), MaxBytes: rapid.Int64Range(50, 2000).Draw(t, "bytes")}}
 		m.open(t)
 		defer func() { m.journal.Close() }()
 		t.Repeat(map[string]func(*rapid.T){

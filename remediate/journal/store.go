@@ -7,8 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 
@@ -133,47 +131,6 @@ func (s store) read(name string, limit int64) ([]byte, error) {
 		err = errLarge
 	}
 	return data, err
-}
-
-const (
-	keepAside = 8        // files NAME.bad-N kept
-	maxAside  = 64 << 20 // bytes of damage kept in one of them
-)
-
-// aside keeps damaged bytes as NAME.bad-N for whoever wants to know, and removes the oldest of them beyond keepAside.
-func (s store) aside(name string, data []byte) (string, error) {
-	old, err := s.numbers(name + ".bad-")
-	if err != nil {
-		return "", err
-	}
-	next := 1
-	if len(old) > 0 {
-		next = old[len(old)-1] + 1
-	}
-	for len(old) >= keepAside {
-		if err := os.Remove(s.path(name + ".bad-" + strconv.Itoa(old[0]))); err != nil {
-			return "", err
-		}
-		old = old[1:]
-	}
-	bad := name + ".bad-" + strconv.Itoa(next)
-	return bad, s.put(bad, data)
-}
-
-func (s store) numbers(prefix string) ([]int, error) {
-	entries, err := os.ReadDir(s.dir)
-	if err != nil {
-		return nil, err
-	}
-	var numbers []int
-	for _, e := range entries {
-		number, ok := strings.CutPrefix(e.Name(), prefix)
-		if n, err := strconv.Atoi(number); ok && err == nil && n > 0 && strconv.Itoa(n) == number {
-			numbers = append(numbers, n)
-		}
-	}
-	slices.Sort(numbers)
-	return numbers, nil
 }
 
 // sweep removes the temporary files of a write that a crash has interrupted.
