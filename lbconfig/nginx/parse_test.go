@@ -3,6 +3,7 @@ package nginx
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -69,6 +70,57 @@ func TestWordsAreDecodedAsNginxDoes(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// What lua-nginx-module 0.10.23 (Debian 12, nginx 1.22.1) was seen to do with each code: where it takes the block to
+// end, seen by whether it reads the directive behind it.
+func TestLuaCodeEndsWhereTheModuleEndsIt(t *testing.T) {
+	tests := map[string]struct {
+		code string
+		want bool // the directive behind the block is read, and nothing is wrong
+	}{
+		"brace in a string":          {`ngx.say("}")`, true},
+		"brace in quotes":            {`ngx.say('{')`, true},
+		"escaped quote":              {`ngx.say("\"}")`, true},
+		"escaped backslash":          {`s = 'a\\'`, true},
+		"line comment":               {"-- }\n", true},
+		"line comment, CR LF":        {"-- } \r\n", true},
+		"apostrophe in a comment":    {"-- don't }\n", true},
+		"long comment":               {"--[[ } \n } ]]", true},
+		"three dashes":               {"---[[ }\n a", true},
+		"levels":                     {"x = [==[ } ]] } ]==]", true},
+		"a comment with levels":      {"a = 1 - -1 --[=[ } ]] ]=]", true},
+		"nested tables":              {"t = {1,{2}}", true},
+		"an index":                   {"y = t[t[1]]", true},
+		"quote in a long string":     {`[[ " ]]`, true},
+		"quote without a partner":    {`s = "a `, true},
+		"dashes in a string":         {`s = "--"`, true},
+		"a comment swallows the end": {"a --", false},
+		"long comment without end":   {"--[[ }", false},
+		"long string without end":    {"s = [[ }", false},
+		"table without end":          {"t = {", false},
+		"string over two lines":      {"s = \"a\n}\"", false},
+		"string over two lines too":  {"s = \"a\\\n}\"", false},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			f, problems := parse("http { content_by_lua_block { " + tt.code + " } }\nmarker;\n")
+			last := f.Root.Directives[len(f.Root.Directives)-1]
+			if got := last.Name() == "marker" && len(problems) == 0; got != tt.want {
+				t.Errorf("got %s, %v", outline(&f.Root), problems)
+			}
+		})
+	}
+}
+
+func TestLuaIsReadInLinearTime(t *testing.T) {
+	for _, unit := range []string{`"\`, `'"`, "[=[", "--", "[", "{", `\'`} {
+		began := time.Now()
+		checkLaws(t, "a_by_lua_block {"+strings.Repeat(unit, 1<<19))
+		if took := time.Since(began); took > 5*time.Second {
+			t.Errorf("%q took %s", unit, took)
+		}
 	}
 }
 
