@@ -50,7 +50,12 @@ func NewBook(j *journal.Journal, recovered journal.Recovered) (*Book, error) {
 	}
 	b := &Book{journal: j, watchers: map[int]func(){}}
 	b.ledger.Store(ledger)
-	return b, nil
+	if !recovered.Incomplete || ledger.Frozen != nil {
+		return b, nil
+	}
+	// Records are missing, so what seems ours may have been given back since. Nothing is undone on that ground alone:
+	// automation stays frozen until a person has looked. Orders stand, for losing one would be worse.
+	return b, b.Freeze("lbmedic", "a part of the journal is missing: compare `lbmedic status` with what you expect, then `lbmedic thaw`")
 }
 
 // Close writes a checkpoint and closes the journal.
