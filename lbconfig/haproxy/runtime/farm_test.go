@@ -45,6 +45,10 @@ func newFarm(t *testing.T, prog peer.Program) *farm {
 	f.HAProxy = peertest.HAProxy(t, prog, dir, farmConfig(dir, f.front, app.Listener.Addr().String()))
 	f.client = New(Settings{Address: f.Socket})
 	f.master = NewMaster(Settings{Address: f.Master})
+	eventually(t, "the master socket", func() bool {
+		all, err := f.master.Processes(t.Context())
+		return err == nil && len(all.Workers) == 1
+	})
 	eventually(t, "every check to have settled", func() bool {
 		settled := 0
 		_, err := f.client.Stat(t.Context(), func(r *StatRow) error {

@@ -348,11 +348,17 @@ func TestAReloadIsSeenByTheNextBatch(t *testing.T) {
 
 func TestAnOldWorkerIsNeverToldAnything(t *testing.T) {
 	each(t, func(t *testing.T, f *farm) {
+		// Two connections that the worker accepts before it becomes the old one: one to see it become so, one for the client.
 		kept, before, closeKept, err := f.client.open(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer closeKept()
+		early, err := net.Dial("unix", f.Socket)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.server(t, "web", "app1") // answered behind it, so it has been accepted
 		if err := f.Reload(); err != nil {
 			t.Fatal(err)
 		}
@@ -363,10 +369,9 @@ func TestAnOldWorkerIsNeverToldAnything(t *testing.T) {
 			info, err := kept.info()
 			return err == nil && info.Stopping && info.PID == before.PID
 		})
-		// The old worker behind a socket of its own, as a client that connected in the wrong moment would meet it.
-		relay := newRelay(t, func(net.Conn) (net.Conn, error) { return kept.conn, nil })
-		report, err := New(Settings{Address: relay}).Do(t.Context(), Generation{}, SetState("web", "app1", Maint))
-		if err == nil || report.Sent {
+		relay := newRelay(t, func(net.Conn) (net.Conn, error) { return early, nil })
+		report, err := New(Settings{Address: relay}).Do(t.Context(), before.Generation(), SetState("web", "app1", Maint))
+		if !errors.Is(err, ErrStopping) || report.Sent || report.Before.PID != before.PID || !strings.Contains(err.Error(), "nothing was sent") {
 			t.Errorf("%+v, %v", report, err)
 		}
 	})
