@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+
+	"github.com/lbmedic/lbmedic/internal/durable"
 )
 
 // MaxCheckpoint bounds the state in a checkpoint, in bytes.
@@ -118,5 +120,17 @@ func (j *Journal) putCheckpoint(cp checkpoint) error {
 		return err
 	}
 	j.base = cp.seq
-	return nil
+	return j.complete()
+}
+
+// complete removes the mark that records are missing: the caller has just said what they led to.
+func (j *Journal) complete() error {
+	if !j.incomplete {
+		return nil
+	}
+	if err := os.Remove(j.store.path(incomplete)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	j.incomplete = false
+	return durable.SyncDir(j.store.dir)
 }

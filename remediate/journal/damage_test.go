@@ -92,15 +92,24 @@ func (s specimen) check(t *testing.T, dir string) (Recovered, Record) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := j.Close(); err != nil {
-		t.Fatal(err)
-	}
+	defer s.checkpointed(t, j, dir, next.Seq)
 	again, err := Inspect(dir)
 	want := append(rec.Records[:len(rec.Records):len(rec.Records)], next)
-	if err != nil || len(again.Damage) > 0 || again.Seq != rec.Seq || !reflect.DeepEqual(again.Records, want) {
+	if err != nil || len(again.Damage) > 0 || again.Seq != rec.Seq || again.Incomplete != rec.Incomplete || !reflect.DeepEqual(again.Records, want) {
 		t.Fatalf("after the repair: %+v, %v", again, err)
 	}
 	return rec, next
+}
+
+// checkpointed expects that the next checkpoint ends what is left of the damage.
+func (s specimen) checkpointed(t *testing.T, j *Journal, dir string, seq uint64) {
+	t.Helper()
+	if err := j.Checkpoint(seq, "read back"); err != nil {
+		t.Fatal(err)
+	}
+	if rec, err := Inspect(dir); err != nil || rec.Incomplete || rec.Seq != seq {
+		t.Fatalf("after a checkpoint: %+v, %v", rec, err)
+	}
 }
 
 // bits to flip: the lowest, the one between a capital and a small letter, the highest.
@@ -141,7 +150,7 @@ func TestAFlippedBitAnywhereRefusesItsLineAndAllBehind(t *testing.T) {
 		if want := max(0, first+before-int(s.seq)); len(rec.Records) != want {
 			t.Errorf("flip %#x at %d: %d records, want %d", bit, n, len(rec.Records), want)
 		}
-		if len(rec.Damage) != 1 || rec.Damage[0].Aside != "journal.bad-1" || rec.Incomplete == rec.Damage[0].Torn {
+		if len(rec.Damage) != 1 || rec.Damage[0].Aside != "journal.bad-1" || !rec.Incomplete || rec.Damage[0].Torn {
 			t.Errorf("flip %#x at %d: incomplete %v, damage %+v", bit, n, rec.Incomplete, rec.Damage)
 		}
 		if next.Seq <= s.written[len(s.written)-1].Seq {
@@ -208,6 +217,18 @@ func TestMissingRecordsAreNoticed(t *testing.T) {
 				t.Errorf("%+v", rec)
 			}
 		})
+	}
+}
+
+func TestAnUnreadableCheckpointBesideAnEmptyJournalIsNoticed(t *testing.T) {
+	dir := t.TempDir()
+	for name, data := range map[string][]byte{"journal": header("journal"), "checkpoint": {0}} {
+		if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, rec := mustOpen(t, dir, Settings{}); !rec.Incomplete || len(rec.Damage) != 1 {
+		t.Errorf("%+v", rec)
 	}
 }
 

@@ -39,6 +39,8 @@ type Journal struct {
 	old     uint64 // number of the checkpoint before
 	broken  error  // why nothing can be appended any more
 	changed chan struct{}
+
+	incomplete bool // the file of that name may be there
 }
 
 // ErrClosed is what a journal answers after Close.

@@ -16,7 +16,8 @@ type Recovered struct {
 	Damage  []Damage        // what was unreadable; log each of them
 
 	// Incomplete is set when records that could have changed the state are missing. What is ours in the balancers must
-	// then be read back from them, and nothing may be undone only because State or Records say that we did it.
+	// then be read back from them, and nothing may be undone only because State or Records say that we did it. It stays
+	// set, over restarts too, until the next Checkpoint: write that one when the reading back is done.
 	Incomplete bool
 }
 
@@ -43,7 +44,7 @@ type loaded struct {
 	Recovered
 	scanned
 	missing bool     // there is no journal yet
-	old     uint64   // the number of checkpoint.old, or of the checkpoint if there is no other
+	marked  bool     // an earlier start has left the mark that records are missing
 	bad     [][]byte // the bytes of Damage in checkpoints, in the order of Damage
 }
 
@@ -62,12 +63,16 @@ func (s store) load() (loaded, error) {
 		case l.State == nil && cp.state != nil:
 			l.State, l.Seq = cp.state, cp.seq
 		}
-		l.old = cp.seq
 	}
+	_, err := os.Lstat(s.path(incomplete))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return l, err
+	}
+	l.marked = err == nil
 	f, err := s.open("journal", os.O_RDONLY)
 	if errors.Is(err, fs.ErrNotExist) {
 		l.missing, l.floor = true, l.Seq
-		l.Incomplete = len(l.Damage) > 0 || l.State != nil
+		l.Incomplete = l.marked || len(l.Damage) > 0 || l.State != nil
 		return l, nil
 	}
 	if err != nil {
@@ -78,7 +83,7 @@ func (s store) load() (loaded, error) {
 		return l, fmt.Errorf("read %s: %w", f.Name(), err)
 	}
 	l.Records = l.records
-	l.Incomplete = l.hole || l.refused != nil && !l.torn ||
+	l.Incomplete = l.marked || l.hole || l.refused != nil && !l.torn ||
 		l.last < l.Seq || // cut short: the checkpoint was written behind a record that is gone
 		l.last == 0 && len(l.Damage) > 0
 	if l.refused != nil {

@@ -58,7 +58,7 @@ func (j *Journal) open(dir string) (rec Recovered, err error) {
 		return rec, err
 	}
 	j.marks, j.end, j.last, j.next = found.marks, found.good, max(found.last, found.Seq), found.floor+1
-	j.base, j.old = found.Seq, found.old
+	j.base, j.old = found.Seq, found.Seq // a checkpoint to come makes the present one the old one
 	if err := j.repair(&found); err != nil {
 		j.broken = fmt.Errorf("%w: put its damage aside: %w; free the disk and restart", ErrBroken, err)
 	}

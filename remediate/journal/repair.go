@@ -49,8 +49,18 @@ func (s store) numbers(prefix string) ([]int, error) {
 	return numbers, nil
 }
 
-// repair keeps the damage aside and cuts it off, in that order: a crash in between finds the same damage again.
+// incomplete is the file that says, until the next checkpoint, that records are missing.
+const incomplete = "incomplete"
+
+// repair marks that records are missing, keeps the damage aside and cuts it off, in that order: a crash in between finds
+// the same damage again, and one behind it finds the mark.
 func (j *Journal) repair(l *loaded) error {
+	if l.Incomplete && !l.marked {
+		if err := j.store.put(incomplete, nil); err != nil {
+			return err
+		}
+	}
+	j.incomplete = l.Incomplete
 	for i := range l.Damage {
 		d := &l.Damage[i]
 		var err error

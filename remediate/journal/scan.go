@@ -110,11 +110,18 @@ func scan(r io.Reader, base uint64) (scanned, error) {
 		}
 		if err != nil {
 			s.refused = err
-			s.torn = errors.Is(err, errTorn) && s.good > 0
+			s.torn = errors.Is(err, errTorn) && s.good > 0 && !endChanged(line)
 			return s, s.pass(in, line)
 		}
 		s.good += int64(len(line))
 	}
+}
+
+// endChanged reports whether a line without its end is a whole record whose newline has become something else: that one
+// may have been acknowledged.
+func endChanged(line []byte) bool {
+	_, _, _, err := parseLine(line[:len(line)-1])
+	return err == nil
 }
 
 // take accepts one line without its newline, or says why not.

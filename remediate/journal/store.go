@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -140,7 +141,10 @@ func (s store) sweep() error {
 		return err
 	}
 	for _, e := range entries {
-		if !strings.HasPrefix(e.Name(), ".journal.") && !strings.HasPrefix(e.Name(), ".checkpoint.") {
+		ours := slices.ContainsFunc([]string{".journal.", ".checkpoint.", ".incomplete."}, func(prefix string) bool {
+			return strings.HasPrefix(e.Name(), prefix)
+		})
+		if !ours {
 			continue
 		}
 		if err := os.Remove(s.path(e.Name())); err != nil {
