@@ -15,8 +15,11 @@ type source struct {
 	indent map[int]int // by line, how many columns the repair of a tab has added at its start
 }
 
-// maxErrors is how many mistakes are listed; nobody mends more in one go.
-const maxErrors = 100
+// maxErrors is how many mistakes are listed, since nobody mends more in one go, and keptErrors how many are looked for.
+const (
+	maxErrors  = 100
+	keptErrors = 50_000
+)
 
 func newSource(file string, data []byte) *source {
 	s := &source{file: file, indent: map[int]int{}}
@@ -28,7 +31,7 @@ func newSource(file string, data []byte) *source {
 
 // errorf reports a mistake. The place is forced into the file, so that an editor can always go there.
 func (s *source) errorf(at place, format string, args ...any) {
-	if len(s.errs) > 10*maxErrors {
+	if len(s.errs) >= keptErrors {
 		return
 	}
 	e := &Error{File: s.file, Line: max(1, min(at.line, len(s.lines))), Message: fmt.Sprintf(format, args...)}
