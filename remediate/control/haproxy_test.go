@@ -180,6 +180,23 @@ func (s *stage) until(what string, ok func() bool) {
 	}
 }
 
+// reload has a new worker take over. A signal that comes too soon after the start, or after another, is lost, so it is
+// sent again until the controller has seen a new worker.
+func (s *stage) reload() {
+	s.t.Helper()
+	pid := s.ctl.Status().Generation.PID
+	var sent time.Time
+	s.until("a new worker", func() bool {
+		if time.Since(sent) > 1500*time.Millisecond {
+			sent = time.Now()
+			if err := s.haproxy.Reload(); err != nil {
+				s.t.Fatal(err)
+			}
+		}
+		return s.ctl.Status().Generation.PID != pid
+	})
+}
+
 func (s *stage) down(server string) func() bool {
 	return func() bool { r := s.row(server); return r.Op == runtime.OpStopped && r.Admin == 0 }
 }
@@ -241,11 +258,8 @@ func TestAnOrderSurvivesAReloadAndARestart(t *testing.T) {
 		if !drained() {
 			t.Fatal("not drained when the order returned")
 		}
-		pid := s.ctl.Status().Generation.PID
-		if err := s.haproxy.Reload(); err != nil {
-			t.Fatal(err)
-		}
-		s.until("drained again in the new worker", func() bool { return s.ctl.Status().Generation.PID != pid && drained() })
+		s.reload()
+		s.until("drained again in the new worker", drained)
 		s.stop()
 		s.start(remediate.DefaultPolicy())
 		s.until("the order is remembered", func() bool {
@@ -266,11 +280,8 @@ func TestATakeIsAppliedAgainAfterAReloadAndAfterARestart(t *testing.T) {
 	s.until("the first look", func() bool { return len(s.ctl.Status().Servers) == 3 })
 	s.sidecars[0].say("fail")
 	s.until("s0 out", s.down("s0"))
-	pid := s.ctl.Status().Generation.PID
-	if err := s.haproxy.Reload(); err != nil {
-		t.Fatal(err)
-	}
-	s.until("s0 out in the new worker", func() bool { return s.ctl.Status().Generation.PID != pid && s.down("s0")() })
+	s.reload()
+	s.until("s0 out in the new worker", s.down("s0"))
 	s.stop()
 	s.start(enforce())
 	s.sidecars[0].say("pass")

@@ -1,0 +1,97 @@
+package control
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go.uber.org/zap/zaptest"
+
+	"github.com/lbmedic/lbmedic/healthd/client"
+	"github.com/lbmedic/lbmedic/internal/peer"
+	"github.com/lbmedic/lbmedic/internal/peer/peertest"
+	"github.com/lbmedic/lbmedic/lbconfig/nginx"
+	"github.com/lbmedic/lbmedic/remediate"
+)
+
+// An operator drains one upstream server of a real nginx and puts it back: its requests stop, nobody else's do, and the
+// file ends as it began, byte for byte.
+func TestAnOrderOnNginxIsOneWordAndAReload(t *testing.T) {
+	peertest.Each(t, "nginx", func(t *testing.T, prog peer.Program) {
+		dir := peertest.Dir(t)
+		address := fmt.Sprintf("127.0.0.1:%d", peertest.Port(t))
+		var hits [2]atomic.Int64
+		var lines strings.Builder
+		var names [2]string
+		for i := range hits {
+			app := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { hits[i].Add(1) }))
+			t.Cleanup(app.Close)
+			names[i] = app.Listener.Addr().String()
+			fmt.Fprintf(&lines, "        server %s weight=2; # app %d\n", names[i], i)
+		}
+		config := peer.NginxMain(dir) + "events {}\nhttp {\n" + peer.NginxTemp(dir) + "    upstream web {\n        zone web 64k;\n" + lines.String() +
+			"    }\n    server { listen " + address + "; location / { proxy_pass http://web; } }\n}\n"
+		n := peertest.Nginx(t, prog, dir, config, address)
+
+		book := openBook(t, filepath.Join(dir, "state"))
+		defer book.Close()
+		sidecars := NewSidecars(client.New(client.Settings{}))
+		defer sidecars.Close()
+		ctl := New(Settings{Name: "internal", Policy: remediate.DefaultPolicy()}, &Nginx{Edit: true, Instance: &nginx.Instance{
+			Validator: nginx.Validator{Program: prog.Path, Prefix: dir, Conf: n.Config}, PIDFile: n.PIDFile}}, book, sidecars, zaptest.NewLogger(t))
+
+		request := func(times int) {
+			t.Helper()
+			for range times {
+				resp, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Post("http://"+address, "text/plain", strings.NewReader("x"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				resp.Body.Close()
+				if resp.StatusCode != http.StatusOK {
+					t.Fatalf("got %s", resp.Status)
+				}
+			}
+		}
+		order := func(want remediate.Verb) {
+			t.Helper()
+			if err := ctl.Do(t.Context(), Order{Backend: "web", Server: names[0], Want: want, By: "alice"}); err != nil {
+				t.Fatal(err)
+			}
+		}
+
+		request(10)
+		if hits[0].Load() == 0 {
+			t.Fatal("nothing reaches app 0 although it is in")
+		}
+		order(remediate.Drain)
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		if err := ctl.AwaitDrained(ctx, "web", names[0], func(p Progress) { t.Log(p) }); err != nil {
+			t.Fatal(err)
+		}
+		before := hits[0].Load()
+		request(10)
+		if hits[0].Load() != before {
+			t.Error("requests reach a drained server")
+		}
+		if err := ctl.Do(t.Context(), Order{Backend: "web", Server: names[1], Want: remediate.Drain, By: "alice", Force: true}); err == nil || !strings.Contains(err.Error(), "last-server") {
+			t.Errorf("the last server: %v", err)
+		}
+		order(remediate.Ready)
+		request(10)
+		if hits[0].Load() == before {
+			t.Error("nothing reaches app 0 although it is in again")
+		}
+		if got, err := os.ReadFile(n.Config); err != nil || string(got) != config {
+			t.Errorf("the file ends as %s, %v", got, err)
+		}
+	})
+}
