@@ -219,3 +219,23 @@ func BenchmarkOpenWith10000Records(b *testing.B) {
 		mustClose(b, j)
 	}
 }
+
+func TestTheNewestRecordStaysHoweverSmallTheFileMustBe(t *testing.T) {
+	dir := t.TempDir()
+	j, _ := mustOpen(t, dir, Settings{Keep: 1, MaxBytes: 1})
+	mustAppend(t, j, "first", nil)
+	last := mustAppend(t, j, "last", nil)
+	for range 3 {
+		if err := j.Checkpoint(last.Seq, "all"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	mustClose(t, j)
+	j, rec := mustOpen(t, dir, Settings{})
+	if rec.Incomplete || rec.Seq != last.Seq {
+		t.Errorf("%+v", rec)
+	}
+	if got, err := j.Read(0, 10); err != nil || len(got) != 1 || got[0].Kind != "last" {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
