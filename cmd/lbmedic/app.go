@@ -97,8 +97,12 @@ func (a *app) socketFlag(cmd *cobra.Command) *string {
 
 // colour says whether stdout is a terminal whose reader wants colours.
 func (a *app) colour() bool {
-	f, ok := a.stdout.(*os.File)
-	return ok && !a.noColor && a.getenv("NO_COLOR") == "" && a.getenv("TERM") != "dumb" && isatty.IsTerminal(f.Fd())
+	return !a.noColor && a.getenv("NO_COLOR") == "" && a.getenv("TERM") != "dumb" && isTerminal(a.stdout)
+}
+
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && isatty.IsTerminal(f.Fd())
 }
 
 // say writes a line for people to stdout, unless --quiet or JSON was asked for.

@@ -16,6 +16,7 @@ import (
 
 // commands are all commands. A new one is a file with its function and a line here.
 var commands = []func(*app) *cobra.Command{
+	newRunCommand,
 	newConfigCommand,
 	newVersionCommand,
 }

@@ -1,0 +1,128 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/lbmedic/lbmedic/cmd/lbmedic/config"
+	"github.com/lbmedic/lbmedic/lbconfig"
+	"github.com/lbmedic/lbmedic/lbconfig/haproxy"
+	"github.com/lbmedic/lbmedic/lbconfig/haproxy/runtime"
+	"github.com/lbmedic/lbmedic/remediate"
+	"github.com/lbmedic/lbmedic/remediate/control"
+)
+
+// controllers are the loops of one configuration, one for each balancer.
+type controllers struct {
+	names []string
+	all   map[string]*control.Controller
+
+	mu   sync.Mutex
+	next *controllers  // what replaced it
+	stop chan struct{} // closed when it was replaced
+}
+
+// nginxInterval is how often the configuration of an nginx is read: only people change it.
+const nginxInterval = 2 * time.Second
+
+func newControllers(cfg *config.Config, book *control.Book, sidecars *control.Sidecars, log *zap.Logger) *controllers {
+	c := &controllers{all: map[string]*control.Controller{}, stop: make(chan struct{})}
+	for _, b := range cfg.Balancers {
+		c.names = append(c.names, b.Name)
+		settings := control.Settings{Name: b.Name, Policy: Policy(b.Policy)}
+		if b.Nginx != nil {
+			settings.Interval = nginxInterval
+		}
+		c.all[b.Name] = control.New(settings, NewBalancer(b), book, sidecars, log)
+	}
+	return c
+}
+
+// swap has run go on with next once everything of c has ended.
+func (c *controllers) swap(next *controllers) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.next = next
+	close(c.stop)
+}
+
+// run runs every loop until ctx is done, and those that replace them.
+func (c *controllers) run(ctx context.Context) error {
+	for {
+		inner, cancel := context.WithCancel(ctx)
+		var loops sync.WaitGroup
+		for _, name := range c.names {
+			loops.Go(func() {
+				// A loop ends with its context and never fails: what goes wrong is told by status and log.
+				if err := c.all[name].Run(inner); err != nil {
+					cancel()
+				}
+			})
+		}
+		select {
+		case <-ctx.Done():
+		case <-c.stop:
+		}
+		cancel()
+		loops.Wait()
+		if ctx.Err() != nil {
+			return nil
+		}
+		c.mu.Lock()
+		next := c.next
+		c.mu.Unlock()
+		c = next
+	}
+}
+
+// NewBalancer builds the adapter of one balancer. It does not connect.
+func NewBalancer(b config.Balancer) control.Balancer {
+	if b.HAProxy != nil {
+		return newHAProxy(b)
+	}
+	return newNginx(b)
+}
+
+func newHAProxy(b config.Balancer) *control.HAProxy {
+	h := &control.HAProxy{
+		Client: runtime.New(runtime.Settings{Address: b.HAProxy.Socket}),
+		Load:   func() (*haproxy.Model, error) { return loadModel(b.HAProxy.Config) },
+	}
+	if b.HAProxy.MasterSocket != "" {
+		h.Master = runtime.NewMaster(runtime.Settings{Address: b.HAProxy.MasterSocket})
+	}
+	if b.Sidecar != "" {
+		h.Sidecar = b.Sidecar.Expand
+	}
+	return h
+}
+
+// loadModel reads what the configuration means. A file that cannot be read leaves it unknown; one that HAProxy would
+// refuse is still better than none, for the running worker came from an earlier version of it.
+func loadModel(paths []string) (*haproxy.Model, error) {
+	files, problems := haproxy.Load("", paths...)
+	for _, p := range problems {
+		if p.Severity == lbconfig.Error && (p.Rule == "read" || p.Rule == "size") {
+			return nil, errors.New(p.String())
+		}
+	}
+	m, _ := files.Model(haproxy.Host{})
+	return &m, nil
+}
+
+// Policy is what a balancer's policy means for the decision.
+func Policy(p config.Policy) remediate.Policy {
+	out := remediate.DefaultPolicy()
+	if p.Mode == config.ModeEnforce {
+		out.Mode = remediate.Enforce
+	}
+	out.MinPercent = p.Capacity.MinPercent
+	out.MaxEjectedPercent = p.Capacity.MaxEjectedPercent
+	out.MinServers = p.Capacity.MinServers
+	out.AllowMapHash = p.Hash == config.HashAllow
+	return out
+}

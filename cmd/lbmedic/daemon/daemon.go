@@ -1,0 +1,197 @@
+// Package daemon wires the parts of lbmedic into one process: the sidecar of this host's services, the controllers of its
+// balancers, the journal that both write, and the admin socket. A Daemon is a value with Run(ctx).
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	systemd "github.com/coreos/go-systemd/v22/daemon"
+	"go.uber.org/zap"
+
+	"github.com/lbmedic/lbmedic/cmd/lbmedic/config"
+	"github.com/lbmedic/lbmedic/healthd/client"
+	"github.com/lbmedic/lbmedic/remediate/admin"
+	"github.com/lbmedic/lbmedic/remediate/control"
+	"github.com/lbmedic/lbmedic/remediate/journal"
+)
+
+// Daemon is one lbmedic process. New builds everything that can fail; Run only runs it.
+type Daemon struct {
+	log      *zap.Logger
+	version  string
+	book     *control.Book
+	sidecars *control.Sidecars
+	sidecar  *sidecar // nil: no service on this host
+	admin    *admin.Server
+
+	mu          sync.Mutex
+	config      *config.Config
+	controllers *controllers
+}
+
+// New opens the state directory, the listeners and the journal, and builds every part. On an error nothing of it stays
+// open. The state directory belongs to one process: a second one is refused with the number of the first.
+func New(cfg *config.Config, version string, log *zap.Logger) (d *Daemon, err error) {
+	var undo []func() error
+	defer func() {
+		if err == nil {
+			return
+		}
+		for i := len(undo) - 1; i >= 0; i-- {
+			err = errors.Join(err, undo[i]())
+		}
+	}()
+	d = &Daemon{log: log, version: version, config: cfg}
+	d.book, err = openBook(cfg.State, log)
+	if err != nil {
+		return nil, err
+	}
+	undo = append(undo, d.book.Close)
+	if cfg.Health != nil {
+		d.sidecar, err = newSidecar(cfg.Health, filepath.Join(cfg.State, "health"), log)
+		if err != nil {
+			return nil, err
+		}
+		undo = append(undo, d.sidecar.close)
+	}
+	d.sidecars = control.NewSidecars(client.New(client.Settings{}))
+	undo = append(undo, func() error { d.sidecars.Close(); return nil })
+	d.controllers = newControllers(cfg, d.book, d.sidecars, log)
+	d.admin = &admin.Server{Socket: cfg.Admin.Socket, Version: version, Controllers: d.controllers.all, Book: d.book, Log: log}
+	if d.sidecar != nil {
+		d.admin.Board = d.sidecar.board
+	}
+	return d, nil
+}
+
+// openBook opens the journal and says what it could not read.
+func openBook(dir string, log *zap.Logger) (*control.Book, error) {
+	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
+		return nil, fmt.Errorf("make the state directory: %w", err)
+	}
+	j, recovered, err := journal.Open(dir, journal.Settings{})
+	if err != nil {
+		return nil, fmt.Errorf("open the state directory %s: %w", dir, err)
+	}
+	for _, damage := range recovered.Damage {
+		log.Warn("a part of the journal was refused", zap.Stringer("damage", damage))
+	}
+	book, err := control.NewBook(j, recovered)
+	if err != nil {
+		return nil, errors.Join(err, j.Close())
+	}
+	return book, nil
+}
+
+// Run works until ctx is done, and returns the error of the part that ended first, if one did. Every part is waited for.
+func (d *Daemon) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var parts sync.WaitGroup
+	var once sync.Once
+	var failed error
+	run := func(name string, f func(context.Context) error) {
+		parts.Go(func() {
+			if err := f(ctx); err != nil && ctx.Err() == nil {
+				once.Do(func() { failed = fmt.Errorf("%s: %w", name, err) })
+				cancel(failed)
+			}
+		})
+	}
+	run("admin socket", d.admin.Run)
+	run("controllers", func(ctx context.Context) error { return d.currentControllers().run(ctx) })
+	if d.sidecar != nil {
+		run("health", d.sidecar.run)
+	}
+	run("readiness", d.announce)
+	parts.Wait()
+	notify(d.log, systemd.SdNotifyStopping)
+	d.sidecars.Close()
+	if err := d.book.Close(); err != nil {
+		d.log.Error("close the journal", zap.Error(err))
+	}
+	return failed
+}
+
+func (d *Daemon) currentControllers() *controllers {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.controllers
+}
+
+// Drain tells everybody who asks that this instance is about to stop, and waits for as long as balancers need to hear
+// it, or until ctx is done. It is what SIGTERM does where health.on_term is drain.
+func (d *Daemon) Drain(ctx context.Context) {
+	if d.sidecar == nil || d.config.Health.OnTerm != config.OnTermDrain {
+		return
+	}
+	if err := d.sidecar.drain(); err != nil {
+		d.log.Error("tell the balancers that this instance stops", zap.Error(err))
+		return
+	}
+	d.log.Info("draining before the stop", zap.Duration("for", termDrain))
+	wait := time.NewTimer(termDrain)
+	defer wait.Stop()
+	select {
+	case <-ctx.Done():
+	case <-wait.C:
+	}
+}
+
+// termDrain is how long balancers have to hear that this instance stops: HAProxy's default check, 3 failures at 2 s
+// apart, and some.
+const termDrain = 8 * time.Second
+
+// announce tells systemd once everything has had its first look.
+func (d *Daemon) announce(ctx context.Context) error {
+	if d.sidecar != nil {
+		if err := d.sidecar.settled(ctx); err != nil {
+			return nil
+		}
+	}
+	d.log.Info("ready", zap.String("version", d.version))
+	notify(d.log, systemd.SdNotifyReady)
+	<-ctx.Done()
+	return nil
+}
+
+// Reload takes a new configuration: everything that can fail is built first, then it is swapped in. On an error the old
+// one goes on. Addresses, the admin socket and the state directory change only with a restart.
+func (d *Daemon) Reload(cfg *config.Config) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := sameBinds(d.config, cfg); err != nil {
+		return err
+	}
+	if d.sidecar != nil {
+		if err := d.sidecar.replace(cfg.Health); err != nil {
+			return err
+		}
+	}
+	next := newControllers(cfg, d.book, d.sidecars, d.log)
+	d.controllers.swap(next)
+	d.controllers = next
+	d.config = cfg
+	d.admin.Replace(next.all)
+	return nil
+}
+
+func sameBinds(old, next *config.Config) error {
+	switch {
+	case old.State != next.State:
+		return fmt.Errorf("state: %s cannot become %s without a restart", old.State, next.State)
+	case old.Admin != next.Admin:
+		return errors.New("admin: its addresses cannot change without a restart")
+	case (old.Health == nil) != (next.Health == nil):
+		return errors.New("health: it cannot come or go without a restart")
+	case old.Health != nil && (old.Health.HTTP != next.Health.HTTP || old.Health.Agent != next.Health.Agent):
+		return errors.New("health: its addresses cannot change without a restart")
+	}
+	return nil
+}
