@@ -2,13 +2,9 @@ package nginx
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
-	"sync"
-	"time"
 
 	"github.com/lbmedic/lbmedic/internal/durable"
 	"github.com/lbmedic/lbmedic/lbconfig"
@@ -22,21 +18,6 @@ var (
 	ErrNotApplied = errors.New("nginx did not take the configuration on") // no proof that it runs with it
 )
 
-// Instance is one nginx of this machine whose files can be changed.
-type Instance struct {
-	Validator               // with the instance's own arguments; Prefix and Conf are absolute
-	PIDFile   string        // of the master
-	Exe       string        // the master's program as /proc tells it; empty: any program called nginx
-	LogFile   string        // its error log, read for the reason of a refusal; empty: not read
-	Patience  time.Duration // how long a reload may take; 0 means DefaultPatience
-
-	mu sync.Mutex // one change at a time
-}
-
-// DefaultPatience is how long a reload is waited for where Instance.Patience is 0. A reload takes about 0.13 s; one
-// that cannot bind gives up after 2.5 s (1.18 to 1.30); one with many names to resolve takes longer.
-const DefaultPatience = 10 * time.Second
-
 // Outcome is what became of a change.
 type Outcome struct {
 	Applied  bool
@@ -45,9 +26,6 @@ type Outcome struct {
 	Restored []string // files that hold their old bytes again
 	Kept     []string // files that somebody else changed meanwhile, left as that one wants them
 }
-
-// Load reads the instance's configuration.
-func (i *Instance) Load() *Closure { return Load(i.Prefix, i.Conf, Disk{}) }
 
 // Apply makes edits of base live: it writes them, has the real program judge them, reloads, and proves the reload by
 // new workers that started after the signal, by old ones that were all told to stop, and by effect, the caller's own
@@ -155,7 +133,7 @@ func (c *change) write() error {
 }
 
 func (c *change) holds(path string, want []byte) error {
-	got, err := Disk{}.Read(path)
+	got, _, err := Disk{}.Read(path)
 	if err != nil {
 		return fmt.Errorf("read %s: %w", path, err)
 	}
@@ -214,28 +192,15 @@ func (c *change) restore() error {
 	return failed
 }
 
-// sameConf tells whether a master with those arguments reads this instance's configuration. A master that was started
-// without -c reads the one of its build, which only the validator's own arguments can tell: Conf is then not given either.
-func (i *Instance) sameConf(a Arguments) bool {
-	if a.Conf == "" {
-		return true
-	}
-	conf := a.Conf
-	if !filepath.IsAbs(conf) {
-		conf = filepath.Join(cmp.Or(a.Prefix, i.Prefix), conf)
-	}
-	return filepath.Clean(conf) == filepath.Clean(i.Conf)
-}
-
 // overlay is a Tree with some files replaced.
 type overlay struct {
 	Tree
 	files map[string][]byte
 }
 
-func (o overlay) Read(path string) ([]byte, error) {
+func (o overlay) Read(path string) (data []byte, id string, err error) {
 	if data, ok := o.files[path]; ok {
-		return data, nil
+		return data, path, nil
 	}
 	return o.Tree.Read(path)
 }

@@ -60,6 +60,15 @@ func newFarm(t *testing.T, prog peer.Program) *farm {
 	f.nginx = peertest.Nginx(t, prog, dir, f.conf, f.address)
 	f.instance = &Instance{Validator: Validator{Program: prog.Path, Prefix: dir, Conf: f.nginx.Config},
 		PIDFile: f.nginx.PIDFile, LogFile: filepath.Join(dir, "error.log")}
+	waitFor(t, "the pid in the pid file, and two workers", func() bool { // nginx makes the file before it writes into it
+		m, err := openMaster(f.instance.PIDFile, "", f.instance.sameConf)
+		if err != nil {
+			return false
+		}
+		m.close()
+		workers, err := Workers(m.pid)
+		return err == nil && len(workers) == 2
+	})
 	return f
 }
 
@@ -223,6 +232,7 @@ func TestPortThatIsTakenIsDetectedAndRolledBack(t *testing.T) {
 
 // Without its error log the same is found by the deadline, and nginx is brought back to the old bytes.
 func TestPortThatIsTakenIsDetectedWithoutALog(t *testing.T) {
+	t.Parallel()
 	f := newFarm(t, peertest.One(t, "nginx"))
 	f.instance.LogFile, f.instance.Patience = "", 4*time.Second
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
@@ -262,6 +272,7 @@ func TestNameThatDoesNotResolveIsRefused(t *testing.T) {
 }
 
 func TestFailedProbeBringsTheOldConfigurationBack(t *testing.T) {
+	t.Parallel()
 	f := newFarm(t, peertest.One(t, "nginx"))
 	base, edits := f.replace(t, "proxy_pass http://web", "return 418")
 	sawNew := false
@@ -280,6 +291,7 @@ func TestFailedProbeBringsTheOldConfigurationBack(t *testing.T) {
 }
 
 func TestNewerEditWins(t *testing.T) {
+	t.Parallel()
 	f := newFarm(t, peertest.One(t, "nginx"))
 	base := f.instance.Load()
 	edits, err := SetDown(base, "web", f.backends[0].name, true)
@@ -298,6 +310,7 @@ func TestNewerEditWins(t *testing.T) {
 
 // Somebody writes the file while the validator runs: what was judged is not what would be loaded.
 func TestEditWhileItIsJudgedWins(t *testing.T) {
+	t.Parallel()
 	f := newFarm(t, peertest.One(t, "nginx"))
 	stub := filepath.Join(f.nginx.Dir, "stub")
 	if err := os.WriteFile(stub, []byte("#!/bin/sh\necho '# theirs' >> "+f.nginx.Config+"\n"), 0o755); err != nil {
@@ -317,6 +330,7 @@ func TestEditWhileItIsJudgedWins(t *testing.T) {
 }
 
 func TestValidatorThatCannotRunChangesNothing(t *testing.T) {
+	t.Parallel()
 	f := newFarm(t, peertest.One(t, "nginx"))
 	f.instance.Program = filepath.Join(f.nginx.Dir, "absent")
 	base := f.instance.Load()
@@ -331,6 +345,7 @@ func TestValidatorThatCannotRunChangesNothing(t *testing.T) {
 }
 
 func TestForeignProcessIsNeverSignalled(t *testing.T) {
+	t.Parallel()
 	f := newFarm(t, peertest.One(t, "nginx"))
 	other := newFarm(t, peertest.One(t, "nginx"))
 	stranger := exec.Command("/bin/sleep", "60")
@@ -395,6 +410,7 @@ func TestForeignProcessIsNeverSignalled(t *testing.T) {
 }
 
 func TestReloadsAreASecondApart(t *testing.T) {
+	t.Parallel()
 	f := newFarm(t, peertest.One(t, "nginx"))
 	var starts []Ticks
 	for _, down := range []bool{true, false, true} {
@@ -409,6 +425,7 @@ func TestReloadsAreASecondApart(t *testing.T) {
 }
 
 func TestCancelledApplyRestores(t *testing.T) {
+	t.Parallel()
 	f := newFarm(t, peertest.One(t, "nginx"))
 	f.set(t, f.backends[0].name, true) // so that the next reload has to wait
 	drained, err := os.ReadFile(f.nginx.Config)
@@ -440,7 +457,6 @@ func TestWorkersTellWhoIsShuttingDown(t *testing.T) {
 		if _, err := io.WriteString(conn, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nhalf"); err != nil {
 			t.Fatal(err)
 		}
-		waitFor(t, "two workers", func() bool { w, err := Workers(f.nginx.PID()); return err == nil && len(w) == 2 })
 		out := f.set(t, f.backends[0].name, true)
 		var old, young int
 		for _, w := range out.Workers {
@@ -472,7 +488,81 @@ func TestWorkersTellWhoIsShuttingDown(t *testing.T) {
 	})
 }
 
+// What SetDown counts on: backups serve where all others are down, and all down passes -t and serves nobody.
+func TestBackupsServeWhereAllOthersAreDown(t *testing.T) {
+	peertest.Each(t, "nginx", func(t *testing.T, prog peer.Program) {
+		t.Parallel()
+		f := newFarm(t, prog)
+		text := f.conf
+		for i, word := range []string{" down;", " down;", " backup;"} {
+			text = strings.Replace(text, f.backends[i].name+";", f.backends[i].name+word, 1)
+		}
+		replaceAll := func(with string) error {
+			base, edits := f.replace(t, string(f.instance.Load().Main.Source.Bytes), with)
+			_, err := f.instance.Apply(t.Context(), base, edits, func(context.Context) error { _, err := f.ask(); return err })
+			return err
+		}
+		if err := replaceAll(text); err != nil {
+			t.Error(err)
+		}
+		err := replaceAll(strings.ReplaceAll(text, " backup;", " backup down;"))
+		if !errors.Is(err, ErrNotApplied) || !strings.Contains(err.Error(), "502") {
+			t.Errorf("all down: %v", err)
+		}
+		if _, err := f.ask(); err != nil {
+			t.Errorf("not brought back: %v", err)
+		}
+	})
+}
+
+// From a process that was found to an instance that can be changed, without being told anything.
+func TestFoundInstanceCanBeChanged(t *testing.T) {
+	t.Parallel()
+	f := newFarm(t, peertest.One(t, "nginx"))
+	running, err := Instances()
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := slices.IndexFunc(running, func(r Running) bool { return r.PID == f.nginx.PID() })
+	if i < 0 {
+		t.Fatalf("not found in %+v", running)
+	}
+	r := running[i]
+	build, err := BuildOf(t.Context(), r.Exe)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := NewInstance(r.Exe, r.Arguments, build, r.Cwd)
+	if found.Conf != f.instance.Conf || found.PIDFile != f.instance.PIDFile || found.LogFile != f.instance.LogFile || found.Prefix != f.instance.Prefix {
+		t.Errorf("found %+v, want %+v", found, f.instance)
+	}
+	found.Exe = r.Exe
+	f.instance = found
+	f.set(t, f.backends[2].name, true)
+}
+
+func TestInstanceTakesThePathsThatWin(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, map[string]string{"n": "pid run/file.pid; error_log logs/file.log; events {}", "bare": "events {}", "sys": "error_log syslog:server=unix:/x;"})
+	b := Build{Prefix: dir, Conf: dir + "/n", PID: "/build.pid", ErrorLog: "stderr"}
+	for name, tt := range map[string]struct {
+		a        Arguments
+		pid, log string
+	}{
+		"the file's":        {Arguments{}, dir + "/run/file.pid", dir + "/logs/file.log"},
+		"the build's":       {Arguments{Conf: "bare"}, "/build.pid", ""},
+		"those of -g":       {Arguments{Globals: "pid /g.pid; error_log /g.log;"}, "/g.pid", "/g.log"},
+		"-e where no other": {Arguments{Conf: "bare", ErrorLog: "/e.log"}, "/build.pid", "/e.log"},
+		"syslog":            {Arguments{Conf: "sys"}, "/build.pid", ""},
+	} {
+		if i := NewInstance("/usr/sbin/nginx", tt.a, b, "/"); i.PIDFile != tt.pid || i.LogFile != tt.log {
+			t.Errorf("%s: pid %s log %s", name, i.PIDFile, i.LogFile)
+		}
+	}
+}
+
 func TestDeadMasterIsNotWaitedFor(t *testing.T) {
+	t.Parallel()
 	f := newFarm(t, peertest.One(t, "nginx"))
 	base, edits := f.replace(t, "proxy_pass http://web", "return 204")
 	m, err := openMaster(f.instance.PIDFile, "", f.instance.sameConf)

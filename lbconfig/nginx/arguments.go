@@ -138,12 +138,6 @@ func (a Arguments) Paths(b Build, cwd string) (prefix, conf, pid, errorLog strin
 		}
 		return ""
 	}
-	below := func(dir, path string) string {
-		if path == "" || strings.HasPrefix(path, "/") {
-			return path
-		}
-		return strings.TrimSuffix(dir, "/") + "/" + path
-	}
 	prefix = below(cwd, first(a.Prefix, b.Prefix, "/usr/local/nginx"))
 	conf = below(prefix, first(a.Conf, b.Conf, "conf/nginx.conf"))
 	pid = below(prefix, first(b.PID, "logs/nginx.pid"))
@@ -152,4 +146,12 @@ func (a Arguments) Paths(b Build, cwd string) (prefix, conf, pid, errorLog strin
 		errorLog = below(prefix, errorLog)
 	}
 	return prefix, conf, pid, errorLog
+}
+
+// below is a path as nginx completes it: a relative one begins at dir.
+func below(dir, path string) string {
+	if path == "" || strings.HasPrefix(path, "/") {
+		return path
+	}
+	return strings.TrimSuffix(dir, "/") + "/" + path
 }

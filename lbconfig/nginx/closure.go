@@ -18,8 +18,9 @@ const (
 
 // Tree is where files are read from. Paths are absolute, and written as the configuration writes them.
 type Tree interface {
-	// Read gives a regular file of at most lbconfig.MaxSource bytes.
-	Read(path string) ([]byte, error)
+	// Read gives a regular file of at most lbconfig.MaxSource bytes, and an id that is the same for every path that
+	// leads to that file.
+	Read(path string) (data []byte, id string, err error)
 	// List names the entries of a folder.
 	List(dir string) ([]string, error)
 }
@@ -32,7 +33,8 @@ type Closure struct {
 	Problems []lbconfig.Problem
 
 	pulled map[*Directive][]*File
-	times  map[*File]int
+	ids    map[*File]string
+	times  map[string]int // by id
 }
 
 // Hash stands for the content of every file of a closure and for their order and names.
@@ -54,8 +56,9 @@ func (c *Closure) Hash() (h Hash) {
 // Pulled gives the files that an include directive brings in, in nginx's order.
 func (c *Closure) Pulled(include *Directive) []*File { return c.pulled[include] }
 
-// Times is how often the configuration includes the file; more than once means that an edit of it touches several places.
-func (c *Closure) Times(f *File) int { return c.times[f] }
+// Times is how often the configuration includes the file, by whatever path or symlink; more than once means that an
+// edit of it touches several places.
+func (c *Closure) Times(f *File) int { return c.times[c.ids[f]] }
 
 // File gives the file of that path, and nil where it is not part of the closure.
 func (c *Closure) File(path string) *File {
@@ -75,7 +78,7 @@ func Load(prefix, conf string, tree Tree) *Closure {
 		conf = strings.TrimSuffix(prefix, "/") + "/" + conf
 	}
 	l := loader{tree: tree, parsed: map[string]*File{},
-		c: &Closure{Conf: conf, pulled: map[*Directive][]*File{}, times: map[*File]int{}}}
+		c: &Closure{Conf: conf, pulled: map[*Directive][]*File{}, ids: map[*File]string{}, times: map[string]int{}}}
 	l.c.Main = l.file(conf, lbconfig.Place{File: conf})
 	return l.c
 }
@@ -105,14 +108,14 @@ func (l *loader) file(name string, at lbconfig.Place) *File {
 	}
 	f := l.parsed[name]
 	if f == nil {
-		data, err := l.tree.Read(name)
+		data, id, err := l.tree.Read(name)
 		if err != nil {
 			l.problem(at, RuleInclude, "read %s: %s", name, err)
 			return nil
 		}
 		var problems []lbconfig.Problem
 		f, problems = Parse(lbconfig.NewSource(name, data))
-		l.parsed[name] = f
+		l.parsed[name], l.c.ids[f] = f, id
 		l.c.Files = append(l.c.Files, f)
 		l.c.Problems = append(l.c.Problems, problems...)
 	}
@@ -125,7 +128,7 @@ func (l *loader) file(name string, at lbconfig.Place) *File {
 		l.full = true
 		return f
 	}
-	l.c.times[f]++
+	l.c.times[l.c.ids[f]]++
 	l.chain = append(l.chain, name)
 	l.includes(f, &f.Root, "")
 	l.chain = l.chain[:len(l.chain)-1]

@@ -149,11 +149,11 @@ func TestHugeFileIsRefusedUnread(t *testing.T) {
 // memory is a Tree of made-up files.
 type memory map[string]string
 
-func (m memory) Read(path string) ([]byte, error) {
+func (m memory) Read(path string) ([]byte, string, error) {
 	if text, ok := m[path]; ok {
-		return []byte(text), nil
+		return []byte(text), path, nil
 	}
-	return nil, os.ErrNotExist
+	return nil, "", os.ErrNotExist
 }
 
 func (m memory) List(dir string) (names []string, err error) {
@@ -184,6 +184,18 @@ func TestFileIncludedTwiceIsCountedTwice(t *testing.T) {
 	}
 }
 
+func TestFileIncludedByTwoPathsIsCountedTwice(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, map[string]string{"n": "http { upstream u { include a; } upstream v { include b; } }", "a": "server x; server y;"})
+	if err := os.Symlink("a", filepath.Join(dir, "b")); err != nil {
+		t.Fatal(err)
+	}
+	c := Load(dir, "n", Disk{})
+	if got := c.Times(c.File(filepath.Join(dir, "a"))); got != 2 || !c.Meaning().Upstreams[1].Servers[0].Shared {
+		t.Errorf("%d times, %v", got, c.Problems)
+	}
+}
+
 func TestHashChangesWithEveryFile(t *testing.T) {
 	hash := func(m memory) Hash { return Load("/", "n", m).Hash() }
 	base := hash(memory{"/n": "include *.c;", "/a.c": "b;"})
@@ -208,11 +220,11 @@ func TestDiskStaysBelowItsRoot(t *testing.T) {
 	if err := os.Symlink("/etc/real.conf", filepath.Join(root, "etc/link.conf")); err != nil {
 		t.Fatal(err)
 	}
-	got, err := Disk{Root: root}.Read("/etc/link.conf")
+	got, _, err := Disk{Root: root}.Read("/etc/link.conf")
 	if err != nil || string(got) != "a;" {
 		t.Errorf("got %q, %v", got, err)
 	}
-	if _, err := (Disk{Root: root}).Read("/../../../../../../../etc/passwd"); err == nil {
+	if _, _, err := (Disk{Root: root}).Read("/../../../../../../../etc/passwd"); err == nil {
 		t.Error("read a file outside the root")
 	}
 }

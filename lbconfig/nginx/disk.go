@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -21,27 +20,27 @@ type Disk struct {
 
 // Read gives the bytes of a regular file. A FIFO, a device or a folder is refused without waiting for it, a file of more
 // than lbconfig.MaxSource bytes is refused unread.
-func (d Disk) Read(path string) ([]byte, error) {
+func (d Disk) Read(path string) (data []byte, id string, err error) {
 	f, err := d.open(path, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	defer f.Close()
-	fi, err := f.Stat()
-	if err != nil {
-		return nil, err
+	var st unix.Stat_t
+	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
+		return nil, "", err
 	}
-	if !fi.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s, not a regular file", kind(fi.Mode()))
+	if kind := st.Mode & unix.S_IFMT; kind != unix.S_IFREG {
+		return nil, "", fmt.Errorf("%s, not a regular file", kindName(kind))
 	}
-	if fi.Size() > lbconfig.MaxSource {
-		return nil, fmt.Errorf("%d bytes, more than the %d that are read", fi.Size(), lbconfig.MaxSource)
+	if st.Size > lbconfig.MaxSource {
+		return nil, "", fmt.Errorf("%d bytes, more than the %d that are read", st.Size, lbconfig.MaxSource)
 	}
-	data, err := io.ReadAll(io.LimitReader(f, lbconfig.MaxSource+1))
+	data, err = io.ReadAll(io.LimitReader(f, lbconfig.MaxSource+1))
 	if err == nil && len(data) > lbconfig.MaxSource {
 		err = fmt.Errorf("it grew beyond the %d bytes that are read", lbconfig.MaxSource)
 	}
-	return data, err
+	return data, fmt.Sprintf("%d:%d", st.Dev, st.Ino), err
 }
 
 // maxList bounds the names read of one folder.
@@ -81,13 +80,13 @@ func (d Disk) open(path string, flags int) (*os.File, error) {
 	return os.NewFile(uintptr(fd), path), nil
 }
 
-func kind(m fs.FileMode) string {
-	switch {
-	case m.IsDir():
+func kindName(kind uint32) string {
+	switch kind {
+	case unix.S_IFDIR:
 		return "a folder"
-	case m&fs.ModeNamedPipe != 0:
+	case unix.S_IFIFO:
 		return "a FIFO"
-	case m&fs.ModeSocket != 0:
+	case unix.S_IFSOCK:
 		return "a socket"
 	}
 	return "a device"

@@ -148,6 +148,17 @@ func TestRealNginxAgreesAboutAnyBytes(t *testing.T) {
 	})
 }
 
+// A file that is being written may be read at any length, and a slip may hit any byte.
+func TestRealNginxAgreesAboutEveryCutAndSlip(t *testing.T) {
+	t.Parallel()
+	prog, dir := peertest.One(t, "nginx"), peertest.Dir(t)
+	whole := "events {}\n#c ; }\nhttp {\n upstream u { server 127.0.0.1 weight=2; # {\n }\n log_format 'x' \"a$b\" c\\ ;\n map $host $m { \"~a{2}\" 'b'; }\n server { location ~ a\\.b { return 200 ${m}; } }\n}\n"
+	for i := range len(whole) {
+		agree(t, prog, dir, whole[:i])
+		agree(t, prog, dir, whole[:i]+[]string{"}", "\""}[i%2]+whole[i+1:])
+	}
+}
+
 // What Debian's package installs must be read without a complaint, byte for byte.
 func TestInstalledConfigIsReadWhole(t *testing.T) {
 	peertest.One(t, "nginx")
@@ -169,5 +180,8 @@ func TestInstalledConfigIsReadWhole(t *testing.T) {
 	})
 	if err != nil || files < 8 {
 		t.Errorf("%d files, %v", files, err)
+	}
+	if c := Load("/", "/etc/nginx/nginx.conf", Disk{}); len(c.Problems) > 0 || len(c.Files) < 2 {
+		t.Errorf("its closure: %v", c.Problems)
 	}
 }

@@ -16,14 +16,15 @@ var ErrNoMaster = errors.New("no running nginx master of this configuration")
 
 // master is the master process, held by a pidfd: a signal reaches this process or none.
 type master struct {
-	fd  int
-	pid int
+	fd    int
+	pid   int
+	start Ticks
 }
 
 // openMaster follows the pid file. The process must bear the title of an nginx master that was started with this
 // configuration, and its program must be exe, or one that is called nginx where exe is empty.
 func openMaster(pidFile, exe string, sameConf func(Arguments) bool) (*master, error) {
-	raw, err := Disk{}.Read(pidFile)
+	raw, _, err := Disk{}.Read(pidFile)
 	if err != nil {
 		return nil, fmt.Errorf("read the pid file %s: %w: %w", pidFile, ErrNoMaster, err)
 	}
@@ -35,7 +36,7 @@ func openMaster(pidFile, exe string, sameConf func(Arguments) bool) (*master, er
 	if err != nil {
 		return nil, fmt.Errorf("find process %d, which %s names: %w: %w", pid, pidFile, ErrNoMaster, err)
 	}
-	m := &master{fd, pid}
+	m := &master{fd: fd, pid: pid}
 	if err := m.check(exe, sameConf); err != nil {
 		m.close()
 		return nil, fmt.Errorf("check process %d, which %s names: %w: %w", pid, pidFile, ErrNoMaster, err)
@@ -48,6 +49,7 @@ func (m *master) check(exe string, sameConf func(Arguments) bool) error {
 	if err != nil {
 		return err
 	}
+	m.start = p.start
 	r, ok := running(p)
 	if !ok {
 		return errors.New("it is no nginx master; the pid file is stale")

@@ -75,7 +75,7 @@ func (r *reload) run(ctx context.Context, ready func() error) (signalled bool, e
 	}
 }
 
-// quiet waits until the youngest worker is older than reloadGap.
+// quiet waits until the youngest worker, and the master itself, are older than reloadGap.
 func (r *reload) quiet(ctx context.Context) error {
 	for {
 		workers, err := Workers(r.m.pid)
@@ -86,10 +86,11 @@ func (r *reload) quiet(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if len(workers) == 0 {
-			return nil
+		youngest := r.m.start
+		if len(workers) > 0 {
+			youngest = workers[len(workers)-1].Start
 		}
-		wait := reloadGap - t.since(workers[len(workers)-1].Start)
+		wait := reloadGap - t.since(youngest)
 		if wait <= 0 {
 			return nil
 		}
@@ -150,13 +151,6 @@ func refusal(log string, master int) string {
 		}
 	}
 	return ""
-}
-
-func (i *Instance) patience() time.Duration {
-	if i.Patience > 0 {
-		return i.Patience
-	}
-	return DefaultPatience
 }
 
 // maxLog bounds what is read of the error log after the signal.

@@ -96,7 +96,7 @@ func (v Validator) sources() func(string) *lbconfig.Source {
 			return src
 		}
 		var src *lbconfig.Source
-		if data, err := (Disk{}).Read(path); err == nil { // without the file there is no column
+		if data, _, err := (Disk{}).Read(path); err == nil { // without the file there is no column
 			src = lbconfig.NewSource(path, data)
 		}
 		read[path] = src
