@@ -13,8 +13,9 @@ import (
 // silent swallows what net/http would log about callers that went away: nothing here is for the operator to act on.
 var silent = log.New(io.Discard, "", 0)
 
-// guarded is a listener that never holds more connections than it may. At a limit it makes room for the newest by closing the one that has been
-// idle longest, so that a thousand silent connections do not keep a balancer's probe out; the newest is refused only where all are at work.
+// guarded is a listener that never holds more connections than it may, nor one for longer. At a limit it makes room for the newest by closing the
+// one that has said nothing useful for longest, so that a thousand silent connections do not keep a balancer's probe out; the newest is
+// refused only where all are being answered.
 type guarded struct {
 	net.Listener
 	limits Limits
@@ -33,22 +34,64 @@ func guard(l net.Listener, limits Limits) *guarded {
 	return &guarded{Listener: l, limits: limits, open: map[*conn]bool{}, counts: map[netip.Prefix]int{}}
 }
 
-// conn is one connection of a guarded listener.
+// conn is one connection of a guarded listener, and what it is at.
 type conn struct {
 	net.Conn
 	guard *guarded
 	peer  netip.Addr
 	group netip.Prefix
 	local bool         // from a loopback address
-	busy  atomic.Int32 // requests being answered
-	used  atomic.Int64 // when last, in nanoseconds
+	phase atomic.Int32 // heading at first
+	since atomic.Int64 // when the phase began, in nanoseconds
+	grace atomic.Int64 // how much longer the answer under way may take, in nanoseconds
 }
 
-func (c *conn) begin() { c.busy.Add(1) }
+// The phases of a connection and how long each may last. The sweep holds them to it: four timers set for each request, which is what
+// net/http's own timeouts come to, cost a tenth of the throughput.
+const (
+	heading   int32 = iota // a request is being read, or the first is awaited
+	answering              // from the end of its head until the answer is sent
+	idling                 // between two requests
+)
 
-func (c *conn) end() {
-	c.used.Store(time.Now().UnixNano())
-	c.busy.Add(-1)
+func (c *conn) enter(phase int32) {
+	c.since.Store(time.Now().UnixNano())
+	c.phase.Store(phase)
+}
+
+// Read notices the first bytes of a request.
+func (c *conn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if n > 0 && c.phase.Load() == idling {
+		c.enter(heading)
+	}
+	return n, err
+}
+
+func (c *conn) overdue(now time.Time) bool {
+	limit := headTimeout
+	switch c.phase.Load() {
+	case answering:
+		limit = sendTimeout + time.Duration(c.grace.Load())
+	case idling:
+		limit = idleTimeout
+	}
+	return now.Sub(time.Unix(0, c.since.Load())) > limit
+}
+
+// sweep closes what has outlived the limit of its phase.
+func (g *guarded) sweep(now time.Time) {
+	var late []*conn
+	g.mu.Lock()
+	for c := range g.open {
+		if c.overdue(now) {
+			late = append(late, c)
+		}
+	}
+	g.mu.Unlock()
+	for _, c := range late {
+		_ = c.Close() // it is given up on
+	}
 }
 
 // CloseWrite ends our side of the connection and leaves the other open.
@@ -85,7 +128,7 @@ func (g *guarded) Accept() (net.Conn, error) {
 			return nil, err
 		}
 		c := &conn{Conn: raw, guard: g}
-		c.used.Store(time.Now().UnixNano())
+		c.enter(heading)
 		if ap, err := netip.ParseAddrPort(raw.RemoteAddr().String()); err == nil {
 			c.peer = ap.Addr().WithZone("").Unmap()
 		}
@@ -139,7 +182,7 @@ func (g *guarded) admit(c *conn) (victim *conn, ok bool) {
 
 func (g *guarded) idlest(among func(*conn) bool) (victim *conn) {
 	for o := range g.open {
-		if o.busy.Load() == 0 && among(o) && (victim == nil || o.used.Load() < victim.used.Load()) {
+		if o.phase.Load() != answering && among(o) && (victim == nil || o.since.Load() < victim.since.Load()) {
 			victim = o
 		}
 	}

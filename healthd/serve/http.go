@@ -40,6 +40,7 @@ const (
 	idleTimeout = 90 * time.Second // between requests
 	maxHead     = 8 << 10
 	stopTimeout = time.Second // for the answers under way when it stops
+	sweepEvery  = time.Second
 )
 
 // Values of headers, shared by all answers and never written to.
@@ -63,26 +64,35 @@ func NewHTTP(s HTTPSettings) *HTTP {
 }
 
 // Run serves on l, which it closes, until ctx ends.
-func (h *HTTP) Run(ctx context.Context, l net.Listener) error {
+func (h *HTTP) Run(ctx context.Context, l net.Listener) error { return h.run(ctx, guard(l, h.limits)) }
+
+func (h *HTTP) run(ctx context.Context, g *guarded) error {
 	serving, stop := context.WithCancel(ctx) // ends the long polls
 	defer stop()
 	server := &http.Server{
-		Handler:           h,
-		BaseContext:       func(net.Listener) context.Context { return serving },
-		ConnContext:       func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, callerKey{}, c) },
-		ReadHeaderTimeout: headTimeout,
-		ReadTimeout:       headTimeout,
-		WriteTimeout:      sendTimeout,
-		IdleTimeout:       idleTimeout,
-		MaxHeaderBytes:    maxHead,
-		ErrorLog:          silent,
+		Handler:     h,
+		BaseContext: func(net.Listener) context.Context { return serving },
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, callerKey{}, c) },
+		ConnState: func(c net.Conn, state http.ConnState) {
+			if state == http.StateIdle {
+				c.(*conn).enter(idling) // what a guarded listener accepts
+			}
+		},
+		MaxHeaderBytes: maxHead,
+		ErrorLog:       silent,
 	}
 	ended := make(chan error, 1)
-	go func() { ended <- server.Serve(guard(l, h.limits)) }()
-	select {
-	case err := <-ended:
-		return fmt.Errorf("serve health on %s: %w", l.Addr(), err)
-	case <-ctx.Done():
+	go func() { ended <- server.Serve(g) }()
+	tick := time.NewTicker(sweepEvery)
+	defer tick.Stop()
+	for ctx.Err() == nil {
+		select {
+		case err := <-ended:
+			return fmt.Errorf("serve health on %s: %w", g.Addr(), err)
+		case now := <-tick.C:
+			g.sweep(now)
+		case <-ctx.Done():
+		}
 	}
 	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 	defer cancel()
@@ -92,7 +102,7 @@ func (h *HTTP) Run(ctx context.Context, l net.Listener) error {
 	}
 	<-ended
 	if err != nil {
-		return fmt.Errorf("stop serving health on %s: %w", l.Addr(), err)
+		return fmt.Errorf("stop serving health on %s: %w", g.Addr(), err)
 	}
 	return nil
 }
@@ -103,8 +113,8 @@ type callerKey struct{}
 func (h *HTTP) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	caller, known := r.Context().Value(callerKey{}).(*conn)
 	if known {
-		caller.begin()
-		defer caller.end()
+		caller.grace.Store(0)
+		caller.enter(answering)
 	}
 	b := h.books.latest()
 	header := w.Header()
@@ -150,7 +160,7 @@ func (h *HTTP) health(w http.ResponseWriter, r *http.Request, local bool, find f
 			return
 		}
 		if poll.wait > 0 {
-			b = h.await(w, r, poll, find, b)
+			b = h.await(r, poll, find, b)
 			p = find(b)
 			w.Header()["Lbmedic-Generation"] = b.tag
 		}

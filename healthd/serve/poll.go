@@ -64,16 +64,15 @@ func parse(query string) (a asked, p poll, err error) {
 
 // await returns the book in which the page is newer than what the caller knows, or the latest when the wait is over, the caller has gone,
 // we stop, or too many wait already.
-func (h *HTTP) await(w http.ResponseWriter, r *http.Request, p poll, find func(*book) *page, b *book) *book {
+func (h *HTTP) await(r *http.Request, p poll, find func(*book) *page, b *book) *book {
 	if h.waiting.Add(1) > int64(h.limits.Waiting) {
 		h.waiting.Add(-1)
 		return b
 	}
 	defer h.waiting.Add(-1)
-	// Without these the write timeout of the server would cut the answer off, and its read timeout, which runs on while we wait for the
-	// caller to say no more, would end the wait. A writer that knows no deadlines has none to move.
-	control, end := http.NewResponseController(w), time.Now().Add(p.wait+sendTimeout)
-	_, _ = control.SetWriteDeadline(end), control.SetReadDeadline(end)
+	if c, ok := r.Context().Value(callerKey{}).(*conn); ok {
+		c.grace.Store(int64(p.wait))
+	}
 	ctx, cancel := context.WithTimeout(r.Context(), p.wait)
 	defer cancel()
 	for {

@@ -1,0 +1,110 @@
+package serve
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/lbmedic/lbmedic/healthd"
+)
+
+// dialled is a guarded listener's end of a connection, and the caller's.
+func dialled(t *testing.T, g *guarded) (*conn, net.Conn) {
+	t.Helper()
+	out, err := net.Dial("tcp", g.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	in, err := g.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _, _ = out.Close(), in.Close() })
+	return in.(*conn), out
+}
+
+func guardedPort(t *testing.T, limits Limits) *guarded {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	return guard(l, limits)
+}
+
+func TestSweepHoldsEachPhaseToItsLimit(t *testing.T) {
+	for name, c := range map[string]struct {
+		phase int32
+		grace time.Duration
+		limit time.Duration
+	}{
+		"a head that drips":      {heading, 0, headTimeout},
+		"between requests":       {idling, 0, idleTimeout},
+		"an answer nobody reads": {answering, 0, sendTimeout},
+		"a long poll":            {answering, MaxWait, sendTimeout + MaxWait},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := guardedPort(t, Limits{})
+			in, _ := dialled(t, g)
+			in.enter(c.phase)
+			in.grace.Store(int64(c.grace))
+			began := time.Unix(0, in.since.Load())
+			g.sweep(began.Add(c.limit))
+			if len(g.open) != 1 {
+				t.Error("closed at its limit")
+			}
+			g.sweep(began.Add(c.limit + 1))
+			if _, err := in.Read(make([]byte, 1)); len(g.open) != 0 || err == nil {
+				t.Errorf("still open beyond its limit: %v", err)
+			}
+		})
+	}
+}
+
+func TestPhasesFollowTheRequest(t *testing.T) {
+	b := board(t)
+	report(b, "web/app", healthd.OK, 1)
+	g := guardedPort(t, Limits{})
+	h := NewHTTP(HTTPSettings{Source: b})
+	until(t, func(ctx context.Context) error { return h.run(ctx, g) })
+	out, err := net.Dial("tcp", g.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	in := func() (c *conn) {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		for c = range g.open {
+		}
+		return c
+	}
+	phase := func(want int32) func() bool {
+		return func() bool { c := in(); return c != nil && c.phase.Load() == want }
+	}
+	waitFor(t, phase(heading))
+	for _, path := range []string{"/health/web", "/livez"} {
+		if _, err := io.WriteString(out, "GET "+path+" HTTP/1.1\r\nHost: x\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		waitFor(t, phase(heading))
+		if _, err := io.WriteString(out, "\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		if resp, err := http.ReadResponse(bufio.NewReader(out), nil); err != nil || resp.StatusCode != 200 {
+			t.Fatal(resp, err)
+		}
+		waitFor(t, phase(idling))
+	}
+	if _, err := io.WriteString(out, "GET /health/web?wait=40s&after="+b.Latest().Tag()+" HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, func() bool { return phase(answering)() && in().grace.Load() == int64(40*time.Second) })
+	report(b, "web/app", healthd.Refused, 3)
+	waitFor(t, phase(idling))
+}
