@@ -71,7 +71,7 @@ func dialFault(err error) error {
 		return f
 	}
 	switch {
-	case errors.Is(err, os.ErrNotExist):
+	case errors.Is(err, os.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
 		return newFault(ErrMissing, err, "no such file: is HAProxy running, and does its `stats socket` line name this path?")
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return newFault(ErrRefused, err, "nobody listens there: HAProxy is not running, or the socket is a stale one that it left behind")

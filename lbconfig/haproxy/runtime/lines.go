@@ -32,8 +32,11 @@ func (l *lines) reset(r io.Reader, most int64) {
 }
 
 // next is the next line without its line end. At the end of the reply it returns io.EOF, in the middle of a line ErrTruncated.
-func (l *lines) next() ([]byte, error) {
-	from := l.start
+func (l *lines) next() ([]byte, error) { return l.nextFrom(0) }
+
+// nextFrom is next, where the first skip bytes are known to belong to the line.
+func (l *lines) nextFrom(skip int) ([]byte, error) {
+	from := l.start + skip
 	for {
 		if i := bytes.IndexByte(l.buf[from:l.end], '\n'); i >= 0 {
 			line := l.buf[l.start : from+i]
@@ -54,25 +57,21 @@ func (l *lines) record() ([]byte, error) {
 	if err != nil || bytes.IndexByte(line, '"') < 0 {
 		return line, err
 	}
-	for bytes.Count(line, []byte{'"'})%2 == 1 {
-		length := len(line) + 1 // with its newline, which next has passed over
-		l.start -= length
-		for {
-			if i := bytes.IndexByte(l.buf[l.start+length:l.end], '\n'); i >= 0 {
-				line = l.buf[l.start : l.start+length+i]
-				l.start += length + i + 1
-				break
-			}
-			if err := l.fill(); err != nil {
-				return nil, err
-			}
-			if l.end-l.start > MaxLine {
-				return nil, newFault(ErrNotHAProxy, nil, "a quoted field of the reply is longer than %d bytes", MaxLine)
-			}
+	length := len(line)
+	open := bytes.Count(line, quoteMark)%2 == 1
+	for open {
+		l.start -= length + 1 // take the line back, with its newline: it has to stay in the buffer
+		more, err := l.nextFrom(length + 1)
+		if err != nil {
+			return nil, err
 		}
+		open = bytes.Count(more[length+1:], quoteMark)%2 == 0 // an even number of quotes leaves it open
+		line, length = more, len(more)
 	}
 	return line, nil
 }
+
+var quoteMark = []byte{'"'}
 
 // fill reads more behind the bytes that are still needed.
 func (l *lines) fill() error {

@@ -15,9 +15,10 @@ const (
 	CannotTell Truth = iota // nothing that can be read shows it, or a later command of the batch covers it
 	Holds
 	HoldsNot
+	HoldsForNow // a forced health holds, but a health check is under way that may override it: see Settle
 )
 
-var truthNames = [...]string{"cannot tell", "holds", "does not hold"}
+var truthNames = [...]string{"cannot tell", "holds", "does not hold", "holds for now"}
 
 func (t Truth) String() string { return truthNames[t] }
 
@@ -54,7 +55,7 @@ func (c *Client) Apply(ctx context.Context, expect Generation, commands ...Comma
 func (r *Result) settle(truth Truth) {
 	r.Holds = truth
 	switch {
-	case r.Outcome == Unknown && truth == Holds:
+	case r.Outcome == Unknown && (truth == Holds || truth == HoldsForNow):
 		r.Outcome, r.Err = Done, nil
 	case r.Outcome == Done && truth == HoldsNot:
 		r.Outcome, r.Err = Unknown, fmt.Errorf("%s: HAProxy took it, but its state does not show it", r.Command)
@@ -82,6 +83,9 @@ func (c *Client) Resolve(ctx context.Context, commands ...Command) ([]Truth, Inf
 			for i, command := range commands {
 				if truths[i] != CannotTell && command.Backend == s.Backend && command.Server == s.Server && command.HoldsIn(s) {
 					truths[i] = Holds
+					if command.Verb == SetServerHealth && s.Check.Has(CheckRunning) {
+						truths[i] = HoldsForNow
+					}
 				}
 			}
 			return nil
