@@ -6,7 +6,7 @@ TAGS    := grpcnotrace
 LDFLAGS := -s -w -X main.version=$(VERSION)
 FUZZTIME ?= 10s
 
-.PHONY: demo test quick build vet fuzz bench soak chaos matrix compose-test peers peers-demo
+.PHONY: demo test quick build vet fuzz bench matrix peers peers-demo
 
 demo: peers-demo build
 	./lbmedic demo --once
@@ -20,10 +20,10 @@ test: peers build vet
 
 # The inner loop: no peers, at most 90 seconds.
 quick: vet
-	LBMEDIC_PEERS=none $(GO) test -tags $(TAGS) -short ./...
+	LBMEDIC_PEERS=none timeout 90 $(GO) test -tags $(TAGS) -short ./...
 
 vet:
-	@test -z "$$(gofmt -l cmd healthd integration internal lbconfig remediate)" || { echo "gofmt these:"; gofmt -l cmd healthd integration internal lbconfig remediate; exit 1; }
+	@unformatted="$$("$$($(GO) env GOROOT)/bin/gofmt" -l .)" && test -z "$$unformatted" || { echo "gofmt these: $$unformatted"; exit 1; }
 	$(GO) vet -tags $(TAGS) ./...
 
 # Each fuzz target in turn, FUZZTIME each.

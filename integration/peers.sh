@@ -9,11 +9,17 @@
 # configs and sockets below /tmp have one path inside and outside. Root or sudo is asked for only while something is missing.
 set -euo pipefail
 
-want=${1:-test}
-cache=${LBMEDIC_PEERS:-${XDG_CACHE_HOME:-$HOME/.cache}/lbmedic/peers}
-export DEBIAN_FRONTEND=noninteractive
-
 say() { printf 'peers: %s\n' "$*" >&2; }
+
+want=${1:-test}
+cache=${LBMEDIC_PEERS:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/lbmedic/peers}
+case $cache in
+/*[[:space:]]* | [!/]*)
+  say "the cache folder $cache must be an absolute path without blanks; set LBMEDIC_PEERS"
+  exit 1
+  ;;
+esac
+export DEBIAN_FRONTEND=noninteractive
 
 as_root() {
   if [ "$(id -u)" = 0 ]; then "$@"; return; fi
@@ -28,19 +34,33 @@ missing_packages() {
   done
 }
 
-# no_services installs packages while a policy file forbids starting them, and puts the old policy back.
+# install_packages installs while a policy file forbids starting services, and leaves no service enabled that was not
+# there before. A policy file that the host has already is set aside and put back.
 install_packages() {
-  local policy=/usr/sbin/policy-rc.d ours=0 rc=0
+  local policy=/usr/sbin/policy-rc.d service
   say "installing $*"
-  if ! as_root test -e "$policy"; then
-    ours=1
-    printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
-    as_root chmod 0755 "$policy"
-  fi
-  { as_root apt-get -o Acquire::Retries=3 update -qq &&
-    as_root apt-get -o Acquire::Retries=3 install -y -qq --no-install-recommends "$@" >/dev/null; } || rc=$?
-  if [ "$ours" = 1 ]; then as_root rm -f "$policy"; fi
-  return "$rc"
+  if as_root test -e "$policy"; then as_root mv "$policy" "$policy.before-lbmedic"; fi
+  trap restore_policy EXIT
+  trap 'exit 130' INT TERM
+  printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
+  as_root chmod 0755 "$policy"
+  as_root apt-get -o Acquire::Retries=3 -o DPkg::Lock::Timeout=300 update -qq
+  as_root apt-get -o Acquire::Retries=3 -o DPkg::Lock::Timeout=300 install -y -qq --no-install-recommends "$@" >/dev/null
+  restore_policy
+  trap - EXIT INT TERM
+  for service in "$@"; do
+    if [ -d /run/systemd/system ] && [ -e "/lib/systemd/system/$service.service" ]; then
+      as_root systemctl disable --quiet "$service"
+    else
+      as_root rm -f "/etc/systemd/system/multi-user.target.wants/$service.service"
+    fi
+  done
+}
+
+restore_policy() {
+  local policy=/usr/sbin/policy-rc.d
+  as_root rm -f "$policy"
+  if as_root test -e "$policy.before-lbmedic"; then as_root mv "$policy.before-lbmedic" "$policy"; fi
 }
 
 install_missing() {
@@ -56,7 +76,7 @@ suite_root() {
   [ -e "$root/.complete" ] && return
   say "making the $suite root (about 30 s)"
   mirror=$(apt-get indextargets --format '$(REPO_URI) $(SUITE) $(COMPONENT)' 'Created-By: Packages' 2>/dev/null |
-    awk '$2 ~ /^(bookworm|oldstable|stable)$/ && $3 == "main" { print $1; exit }')
+    awk '$2 ~ /^(bookworm|oldstable|stable)$/ && $3 == "main" && !m { m = $1 } END { print m }')
   as_root rm -rf "$root.new" "$root"
   # shellcheck disable=SC2086 # an empty mirror is debootstrap's own default
   if ! as_root debootstrap --variant=minbase --include=haproxy,nginx "$suite" "$root.new" $mirror >"$cache/$suite.log" 2>&1; then
@@ -89,15 +109,23 @@ version_of() {
 }
 
 install_missing haproxy nginx
-[ "$want" = demo ] && exit 0
+if [ "$want" = demo ]; then exit 0; fi
 
 install_missing debootstrap util-linux git gcc libc6-dev
 mkdir -p "$cache"
 exec 9>"$cache/.lock"
 flock 9
-for suite in bullseye bookworm trixie sid; do
+rm -f "$cache"/bin/*
+while read -r suite haproxy nginx; do
   suite_root "$suite"
   for program in haproxy nginx; do
-    wrapper "$suite" "$program" "$(version_of "$suite" "$program")"
+    got=$(version_of "$suite" "$program")
+    if [ "$got" != "${!program}" ]; then say "note: $suite carries $program $got, not ${!program}"; fi
+    wrapper "$suite" "$program" "$got"
   done
-done
+done <<'SUITES'
+bullseye 2.2 1.18
+bookworm 2.6 1.22
+trixie   3.0 1.26
+sid      3.2 1.30
+SUITES
