@@ -18,6 +18,7 @@ import (
 var commands = []func(*app) *cobra.Command{
 	newRunCommand,
 	newConfigCommand,
+	newDemoCommand,
 	newVersionCommand,
 }
 

@@ -1,0 +1,125 @@
+// Package demo runs a whole stack on loopback with the real programs: HAProxy, nginx where it is installed, three small
+// apps with a sidecar each, and the controller. It breaks and heals an app, deploys another under load, prints what
+// happens, and judges by what HAProxy itself showed and by what users met. Whatever it starts, it stops.
+package demo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/lbmedic/lbmedic/internal/peer"
+)
+
+// Settings of a demo.
+type Settings struct {
+	Program  string    // absolute path of lbmedic: the apps, the sidecars, the controller and the operator's commands are it
+	Once     bool      // end after the story; otherwise the stack stays up until ctx is done
+	Timeline io.Writer // gets a line for each event while it happens
+	Colour   bool      // of the timeline
+}
+
+// storyLimit bounds everything from the first program to the verdict.
+const storyLimit = time.Minute
+
+// ErrNoHAProxy says that the demo cannot be given.
+var ErrNoHAProxy = errors.New("haproxy is not installed, and the demo needs a real one: apt-get install haproxy (nginx is optional)")
+
+// Run plays the story and hands the report to told, once. Its error is that of a step that did not happen, of told, or
+// ctx's if that ends before the story does. A report with broken promises is no error.
+func Run(ctx context.Context, s Settings, told func(*Report) error) (err error) {
+	haproxy, ok := peer.Installed("haproxy")
+	if !ok {
+		return ErrNoHAProxy
+	}
+	begun := time.Now()
+	line := newTimeline(s.Timeline, s.Colour, begun)
+	stage, err := openStage(ctx, s.Program, line)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		var step *stepError
+		if errors.As(err, &step) && ctx.Err() == nil {
+			err = errors.Join(err, line.flush(), step.showLogs(s.Timeline))
+		}
+		err = errors.Join(err, stage.close(), line.flush())
+		if ctx.Err() != nil && err != nil {
+			err = ctx.Err()
+		}
+	}()
+	stage.attend(line.Run)
+	report, err := perform(stage, haproxy, begun)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(line.flush(), told(report)); err != nil || s.Once {
+		return err
+	}
+	return stay(ctx, stage, s.Timeline)
+}
+
+// perform sets the stage, plays the story and judges it.
+func perform(s *stage, haproxy peer.Program, begun time.Time) (*Report, error) {
+	ctx, cancel := context.WithTimeoutCause(s.watch, storyLimit, fmt.Errorf("the story was not over after %s", storyLimit))
+	defer cancel()
+	if err := s.set(haproxy); err != nil {
+		return nil, err
+	}
+	version, _, _ := s.observer.effort()
+	s.line.tell(time.Now(), "demo", title, "HAProxy %s on http://%s, three apps, a sidecar each, one controller in mode enforce; files in %s", version, s.front, s.dir)
+	if s.otherPort != "" {
+		s.line.tell(time.Now(), "demo", quiet, "%s", s.otherPort)
+	}
+	nginx, err := s.tellNginx(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s.line.tell(time.Now(), "haproxy", good, "app1, app2 and app3 get requests")
+	story := &story{stage: s, tally: newTally(Calm)}
+	history, err := story.play(ctx)
+	if err != nil {
+		return nil, err
+	}
+	report := newReport(history)
+	report.Nginx, report.Timeline = nginx, s.line.told()
+	var gap time.Duration
+	report.HAProxy, report.Looks, gap = s.observer.effort()
+	report.Gap, report.Figures.Story = inMS(gap), inMS(time.Since(begun))
+	return report, nil
+}
+
+// tellNginx shows that the second balancer serves, and gives its version.
+func (s *stage) tellNginx(ctx context.Context) (version string, err error) {
+	if s.nginx == nil {
+		s.line.tell(time.Now(), "demo", quiet, "nginx is not installed: the story goes on without it (apt-get install nginx)")
+		return "", nil
+	}
+	var by string
+	err = await(ctx, "nginx answers on "+s.layout.nginx, startLimit, []logOf{{"nginx", s.nginx.Log}}, func(ctx context.Context) error {
+		return poll(ctx, func() (err error) {
+			version, by, err = s.askNginx(ctx)
+			return err
+		})
+	})
+	if err == nil {
+		s.line.tell(time.Now(), "nginx", good, "nginx %s on http://%s before the same apps; %s answers through it", version, s.layout.nginx, by)
+	}
+	return version, err
+}
+
+// stay keeps the stack up under load until ctx is done.
+func stay(ctx context.Context, s *stage, w io.Writer) error {
+	s.line.tell(time.Now(), "demo", title, "the stack stays up, under load, until ^C; try these:")
+	for _, hint := range s.hints() {
+		s.line.tell(time.Now(), "demo", plain, "  %s", hint)
+	}
+	load := newLoad("http://"+s.front+"/", newTally(After))
+	err := load.Run(s.watch)
+	if ctx.Err() != nil {
+		return nil // ^C is how it ends
+	}
+	return errors.Join(err, context.Cause(s.watch))
+}

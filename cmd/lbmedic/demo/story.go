@@ -1,0 +1,237 @@
+package demo
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"path/filepath"
+	"time"
+
+	"github.com/lbmedic/lbmedic/internal/child"
+)
+
+// Bounds of the steps, and how long the load goes on in each phase so that its counts say something.
+const (
+	failLimit   = 5 * time.Second // from the break to the sidecar's word
+	removeLimit = 5 * time.Second // from that word to HAProxy; the promise is RemovalLimit
+	returnLimit = 10 * time.Second
+	drainLimit  = 10 * time.Second
+	phaseTime   = time.Second
+)
+
+// story is what happens on the stage. Every step is over when HAProxy itself shows it.
+type story struct {
+	*stage
+	tally   *tally
+	history History
+}
+
+func (s *story) act(a Act) time.Time {
+	now := time.Now()
+	s.history.Steps = append(s.history.Steps, Step{a, now})
+	return now
+}
+
+// tell is about this moment.
+func (s *story) tell(who string, how tone, format string, args ...any) {
+	s.line.tell(time.Now(), who, how, format, args...)
+}
+
+// play plays the story under load and returns its history. What ends it early is ctx, or a step that does not happen.
+func (s *story) play(ctx context.Context) (*History, error) {
+	load := newLoad("http://"+s.front+"/", s.tally)
+	loading, stop := context.WithCancel(context.WithoutCancel(ctx))
+	ended := make(chan error, 1)
+	go func() { ended <- load.Run(loading) }()
+	err := s.acts(ctx)
+	stop()
+	if loadErr := <-ended; err == nil {
+		err = loadErr
+	}
+	s.history.Seen = s.observer.sightings()
+	for _, ear := range s.ears {
+		s.history.Words = append(s.history.Words, ear.heard()...)
+	}
+	s.history.Counts = s.tally.total()
+	return &s.history, err
+}
+
+func (s *story) acts(ctx context.Context) error {
+	s.tell("users", plain, "%d POSTs a second through HAProxy, every other one on a new connection", Rate)
+	if err := dwell(ctx, phaseTime); err != nil {
+		return err
+	}
+	for _, act := range []func(context.Context) error{s.breakAndRemove, s.healAndReturn, s.deploy} {
+		if err := act(ctx); err != nil {
+			return err
+		}
+	}
+	s.tally.enter(After)
+	return dwell(ctx, phaseTime)
+}
+
+// breakAndRemove: the dependency of one app fails, users meet errors, and HAProxy is told.
+func (s *story) breakAndRemove(ctx context.Context) error {
+	s.tally.enter(Broken)
+	broke := s.act(ActBreak)
+	s.needs[broken].fail()
+	s.line.tell(broke, "demo", title, "the dependency of %s fails; its port stays open, and HAProxy's own check still passes", broken)
+	err := await(ctx, "the sidecar of "+broken+" says fail", failLimit, s.logs(broken), func(ctx context.Context) error {
+		return s.ears[broken].await(ctx, "fail")
+	})
+	if err != nil {
+		return err
+	}
+	err = await(ctx, "HAProxy stops sending requests to "+broken, removeLimit, s.logs(broken), func(ctx context.Context) error {
+		return s.observer.await(ctx, broken, broke, func(s Sample) bool { return !s.Routing })
+	})
+	if err != nil {
+		return err
+	}
+	s.tally.enter(Out)
+	s.tellRemoval()
+	return dwell(ctx, phaseTime)
+}
+
+// tellRemoval prints the figure of the demo, and what users met meanwhile.
+func (s *story) tellRemoval() {
+	h := History{Steps: s.history.Steps, Seen: s.observer.sightings(), Words: s.ears[broken].heard()}
+	in, text := takenOutInTime(&h)
+	how := good
+	if !in {
+		how = bad
+	}
+	out, _ := h.sighting(broken, ActBreak, notRouting)
+	s.line.tell(out.At, "demo", how, "%s", text)
+	c := s.tally.total()[Broken]
+	met := ""
+	if len(c.Told) > 0 {
+		met = ", such as: " + c.Told[0]
+	}
+	s.tell("users", bad, "%d of %d requests met an error during the break%s", c.Errors+c.Lost, c.Sent, met)
+}
+
+// healAndReturn: the dependency is back, and HAProxy returns the app by its own rise.
+func (s *story) healAndReturn(ctx context.Context) error {
+	healed := s.act(ActHeal)
+	if err := s.needs[broken].heal(); err != nil {
+		return err
+	}
+	s.line.tell(healed, "demo", title, "the dependency of %s heals", broken)
+	err := await(ctx, "HAProxy sends requests to "+broken+" again", returnLimit, s.logs(broken), func(ctx context.Context) error {
+		return s.observer.await(ctx, broken, healed, func(s Sample) bool { return s.Routing })
+	})
+	if err != nil {
+		return err
+	}
+	s.tally.enter(Returned)
+	return dwell(ctx, phaseTime)
+}
+
+// deploy gives one app a new release under load: drained, replaced, tried, ready.
+func (s *story) deploy(ctx context.Context) error {
+	s.tally.enter(Deploy)
+	began := s.act(ActDrain)
+	s.line.tell(began, "demo", title, "%s gets a new release under load: lbmedic drain %s/%s --wait", deployed, backend, deployed)
+	if err := s.lbmedic(ctx, "drain", backend+"/"+deployed, "--wait", "--timeout", drainLimit.String(), "--reason", "deploy "+newRelease); err != nil {
+		return err
+	}
+	s.act(ActDrained)
+	if err := s.rest(ctx); err != nil {
+		return err
+	}
+	if err := s.replace(ctx); err != nil {
+		return err
+	}
+	ready := s.act(ActReady)
+	s.line.tell(ready, "demo", title, "lbmedic ready %s/%s", backend, deployed)
+	if err := s.lbmedic(ctx, "ready", backend+"/"+deployed); err != nil {
+		return err
+	}
+	err := await(ctx, "HAProxy sends requests to "+deployed+" again", returnLimit, s.logs(deployed), func(ctx context.Context) error {
+		return s.observer.await(ctx, deployed, ready, func(s Sample) bool { return s.Routing })
+	})
+	if err != nil {
+		return err
+	}
+	if err := dwell(ctx, phaseTime); err != nil {
+		return err
+	}
+	c := s.tally.total()[Deploy]
+	s.tell("users", good, "%d requests during the deploy, %d errors, %d lost", c.Sent, c.Errors, c.Lost)
+	return nil
+}
+
+// rest takes a look of its own at HAProxy before the app is stopped: lbmedic said that it is drained.
+func (s *story) rest(ctx context.Context) error {
+	err := await(ctx, "HAProxy is looked at", time.Second, s.logs(), func(ctx context.Context) error {
+		return s.observer.await(ctx, deployed, time.Now(), func(Sample) bool { return true })
+	})
+	if err != nil {
+		return err
+	}
+	s.history.Rest, err = s.observer.sample(deployed)
+	s.tell("haproxy", plain, "%s: %s, %d sessions, %d queued: it can be stopped", deployed, s.history.Rest.State, s.history.Rest.Sessions, s.history.Rest.Queued)
+	return err
+}
+
+// replace stops the old release, starts the new one and waits until its sidecar has tried it.
+func (s *story) replace(ctx context.Context) error {
+	if err := s.apps[deployed].stop(stopGrace); err != nil {
+		return &stepError{step: "stop " + deployed + " " + oldRelease, cause: err, logs: s.logs(deployed)}
+	}
+	stopped := time.Now()
+	s.line.tell(stopped, "demo", plain, "%s %s has ended", deployed, oldRelease)
+	if err := s.startApp(s.where(deployed), newRelease); err != nil {
+		return err
+	}
+	s.tell("demo", plain, "%s %s listens", deployed, newRelease)
+	err := await(ctx, "the sidecar of "+deployed+" passes", failLimit, s.logs(deployed), func(ctx context.Context) error {
+		return s.ears[deployed].passedSince(ctx, time.Now())
+	})
+	s.act(ActReplaced)
+	return err
+}
+
+func (l layout) where(name string) place {
+	for _, p := range l.apps {
+		if p.name == name {
+			return p
+		}
+	}
+	return place{}
+}
+
+// lbmedic runs a command of the command line, as an operator does.
+func (s *stage) lbmedic(ctx context.Context, args ...string) error {
+	step := "lbmedic " + args[0] + " " + args[1]
+	args = append(args, "--socket", s.adminSocket())
+	return await(ctx, step, drainLimit+2*time.Second, s.logs(), func(ctx context.Context) error {
+		result, err := child.Command{Path: s.program, Args: args}.Run(ctx)
+		if err == nil && result.Code != 0 {
+			err = fmt.Errorf("it ended with status %d: %s", result.Code, result.Output)
+		}
+		return err
+	})
+}
+
+// play hints for whoever stays.
+func (s *stage) hints() []string {
+	socket := " --socket " + s.adminSocket()
+	hints := []string{
+		"curl -d order http://" + s.front + "/",
+		"open http://" + s.stats + "/ (HAProxy's own page)",
+		s.program + " status" + socket,
+		s.program + " drain " + backend + "/app3 --wait" + socket,
+		s.program + " ready " + backend + "/app3" + socket,
+		s.program + " events -f" + socket,
+		fmt.Sprintf("kill -STOP %d (app3 hangs; kill -CONT %d heals it)", s.apps["app3"].pid(), s.apps["app3"].pid()),
+		"curl -i " + s.where(broken).health(),
+		"less " + filepath.Join(s.dir, "edge.yaml"),
+	}
+	if s.nginx != nil {
+		_, port, _ := net.SplitHostPort(s.layout.nginx)
+		hints = append(hints, "curl http://127.0.0.1:"+port+"/ (nginx)")
+	}
+	return hints
+}
