@@ -1,10 +1,6 @@
 package nginx
 
-import (
-	"time"
-
-	"github.com/lbmedic/lbmedic/lbconfig"
-)
+import "time"
 
 // Context is the part of nginx that an upstream or a listener belongs to.
 type Context string
@@ -112,55 +108,4 @@ func (w *walker) traffic(ctx Context, s site) {
 			w.server(ctx, f, d)
 		}
 	})
-}
-
-// upstreamOf finds the upstream that a proxy names: in the same context, regardless of case, as nginx compares.
-func (m *Model) upstreamOf(p *Proxy) string {
-	for _, u := range m.Upstreams {
-		if u.Context == p.Context && equalFold(u.Name, p.Host) {
-			return u.Name
-		}
-	}
-	return ""
-}
-
-// equalFold compares as nginx's ngx_strncasecmp does: ASCII letters only.
-func equalFold(a, b string) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for i := range len(a) {
-		if lower(a[i]) != lower(b[i]) {
-			return false
-		}
-	}
-	return true
-}
-
-func lower(ch byte) byte {
-	if ch >= 'A' && ch <= 'Z' {
-		return ch + 'a' - 'A'
-	}
-	return ch
-}
-
-// Listen is one address that a server block accepts connections at.
-type Listen struct {
-	Context Context
-	Server  lbconfig.Place // of the server block
-	Address string         // "*", "127.0.0.1", "[::]", "localhost", "unix:/path"
-	Port    string         // empty for a unix socket
-	Flags   []string       // the other parameters: "ssl", "default_server", "backlog=511"
-	Place   lbconfig.Place // of the directive; the server block's where it has none and nginx's default holds
-}
-
-// Proxy is one place from where requests go to servers.
-type Proxy struct {
-	Context  Context
-	Kind     string // proxy_pass, fastcgi_pass, grpc_pass, uwsgi_pass, scgi_pass, memcached_pass
-	Target   string // as written
-	Host     string // the target's host, with its port where it has one; empty where only a variable tells
-	Upstream string // the name of the upstream it is; empty where it is an address or a variable
-	Variable bool   // the target holds a variable
-	Place    lbconfig.Place
 }

@@ -2,7 +2,19 @@ package nginx
 
 import (
 	"strings"
+
+	"github.com/lbmedic/lbmedic/lbconfig"
 )
+
+// Listen is one address that a server block accepts connections at.
+type Listen struct {
+	Context Context
+	Server  lbconfig.Place // of the server block
+	Address string         // "*", "127.0.0.1", "[::]", "localhost", "unix:/path"
+	Port    string         // empty for a unix socket
+	Flags   []string       // the other parameters: "ssl", "default_server", "backlog=511"
+	Place   lbconfig.Place // of the directive; the server block's where it has none and nginx's default holds
+}
 
 // server reads a server block of http, stream or mail: where it listens and where its requests go.
 func (w *walker) server(ctx Context, f *File, server *Directive) {
@@ -19,38 +31,6 @@ func (w *walker) server(ctx Context, f *File, server *Directive) {
 		w.m.Listens = append(w.m.Listens, Listen{Context: ctx, Server: place, Address: "*", Port: "80", Place: place})
 	}
 	w.proxies(ctx, site{f, server.Block})
-}
-
-// proxies finds the passes in a block and in all the blocks below it.
-func (w *walker) proxies(ctx Context, s site) {
-	w.each(s, func(f *File, d *Directive) {
-		switch d.Name() {
-		case "proxy_pass", "fastcgi_pass", "grpc_pass", "uwsgi_pass", "scgi_pass", "memcached_pass":
-			if d.Block == nil {
-				p := parseTarget(d.Arg(1))
-				p.Context, p.Kind, p.Place = ctx, d.Name(), f.Place(d)
-				w.m.Proxies = append(w.m.Proxies, p)
-			}
-		}
-		if d.Block != nil && !freeForm(d.Name()) {
-			w.proxies(ctx, site{f, d.Block})
-		}
-	})
-}
-
-// parseTarget reads the argument of a pass: [scheme://]host[:port][/path], where each part may hold variables.
-func parseTarget(target string) Proxy {
-	p := Proxy{Target: target, Host: target, Variable: strings.Contains(target, "$")}
-	if _, rest, ok := strings.Cut(target, "://"); ok {
-		p.Host = rest
-	}
-	if !strings.HasPrefix(p.Host, "unix:") {
-		p.Host, _, _ = strings.Cut(p.Host, "/")
-	}
-	if strings.Contains(p.Host, "$") {
-		p.Host = ""
-	}
-	return p
 }
 
 func parseListen(d *Directive) Listen {
