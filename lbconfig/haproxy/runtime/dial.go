@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -54,16 +55,26 @@ func (c *Client) dial(ctx context.Context, deadline time.Time) (net.Conn, error)
 }
 
 func (c *Client) dialOnce(ctx context.Context, dialer *net.Dialer) (net.Conn, error) {
-	if c.settings.Network != "unix" {
+	switch {
+	case c.settings.Network != "unix":
 		return dialer.DialContext(ctx, c.settings.Network, c.settings.Address)
+	case c.settings.abstract(): // HAProxy binds all 108 bytes of the address, filled up with NUL
+		return dialer.DialContext(ctx, "unix", c.settings.Address+strings.Repeat("\x00", max(0, 108-len(c.settings.Address))))
 	}
 	socket, err := openSocket(c.settings.Address)
 	if err != nil {
 		return nil, err
 	}
 	defer socket.close()
-	return dialer.DialContext(ctx, "unix", socket.path())
+	conn, err := dialer.DialContext(ctx, "unix", socket.path())
+	if errors.Is(err, os.ErrNotExist) { // no /proc here
+		return dialer.DialContext(ctx, "unix", c.settings.Address)
+	}
+	return conn, err
 }
+
+// abstract reports whether the address is a unix socket without a file, `abns@name` in HAProxy's config.
+func (s Settings) abstract() bool { return strings.HasPrefix(s.Address, "@") }
 
 // dialFault turns the kernel's answer into what to do about it.
 func dialFault(err error) error {

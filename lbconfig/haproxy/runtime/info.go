@@ -118,6 +118,9 @@ func (r *infoReader) end() (Info, error) {
 			return Info{}, newFault(ErrNotHAProxy, nil, "`show info` says nothing of its %s: is this the socket of a HAProxy?", key)
 		}
 	}
+	if r.info.PID <= 0 {
+		return Info{}, newFault(ErrNotHAProxy, nil, "`show info` gives %d as its Pid", r.info.PID)
+	}
 	return r.info, nil
 }
 

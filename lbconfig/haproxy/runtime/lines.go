@@ -21,8 +21,9 @@ type lines struct {
 	cap   int64
 }
 
+// newLines reads from r, at most most bytes. Its buffer begins small and grows with the lines.
 func newLines(r io.Reader, most int64) *lines {
-	l := &lines{buf: make([]byte, 128<<10)}
+	l := &lines{buf: make([]byte, 4<<10)}
 	l.reset(r, most)
 	return l
 }

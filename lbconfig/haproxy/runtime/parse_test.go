@@ -178,7 +178,7 @@ func TestProcessesWithFailuresAndPrograms(t *testing.T) {
 
 func TestReadingTenThousandRowsAgainMakesNoGarbage(t *testing.T) {
 	reply := string(statReply(10_000))
-	s := &scratch{lines: *newLines(nil, 0)}
+	s := newScratch()
 	read := func() {
 		s.lines.reset(strings.NewReader(reply), DefaultMaxReply)
 		if err := readStat(&s.lines, &s.names, func(*StatRow) error { return nil }); err != nil {

@@ -16,7 +16,7 @@ import (
 // Settings say where a runtime socket is and what one batch may cost.
 type Settings struct {
 	Network  string        // "unix" or "tcp"; default "unix"
-	Address  string        // the socket's path, or host:port
+	Address  string        // the socket's path (or @name of an abstract one), or host:port
 	Timeout  time.Duration // bound on a whole batch, from connecting to the last byte; default 5 s
 	MaxReply int64         // bound on the bytes of one batch's replies; default 256 MiB
 }
@@ -54,13 +54,16 @@ type scratch struct {
 	names interner
 }
 
+// newScratch has a buffer that takes in one read all that HAProxy can have written meanwhile.
+func newScratch() *scratch { return &scratch{lines: lines{buf: make([]byte, 128<<10)}} }
+
 func (c *Client) take() *scratch {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s := c.spare
 	c.spare = nil
 	if s == nil {
-		s = &scratch{lines: *newLines(nil, 0)}
+		s = newScratch()
 	}
 	return s
 }

@@ -67,6 +67,9 @@ func (c *Client) Warnings(owners ...uint32) ([]Warning, error) {
 	if c.settings.Network != "unix" {
 		return []Warning{OverTCP}, nil
 	}
+	if c.settings.abstract() { // no file, no mode: whoever shares the network namespace may connect
+		return []Warning{WorldWritable}, nil
+	}
 	socket, err := openSocket(c.settings.Address)
 	if err != nil {
 		return nil, fmt.Errorf("look at %s: %w", c.settings.Address, dialFault(err))

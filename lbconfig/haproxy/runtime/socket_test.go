@@ -257,6 +257,19 @@ func TestAllConnectionsInUse(t *testing.T) {
 	})
 }
 
+func TestTheRuntimeAPIOnAnAbstractSocket(t *testing.T) {
+	peertest.Each(t, "haproxy", func(t *testing.T, prog peer.Program) {
+		t.Parallel()
+		dir := peertest.Dir(t)
+		name := "lbmedic-" + filepath.Base(dir)
+		peertest.HAProxy(t, prog, dir, peer.HAProxyGlobal(dir)+"    stats socket abns@"+name+" level admin\ndefaults\n    timeout client 1s\n    timeout server 1s\n    timeout connect 1s\n")
+		access, err := New(Settings{Address: "@" + name}).SelfTest(t.Context())
+		if err != nil || !access.Admin || !slices.Equal(access.Warnings, []Warning{WorldWritable}) {
+			t.Errorf("%+v, %v", access, err)
+		}
+	})
+}
+
 func TestTheRuntimeAPIOverTCP(t *testing.T) {
 	peertest.Each(t, "haproxy", func(t *testing.T, prog peer.Program) {
 		t.Parallel()

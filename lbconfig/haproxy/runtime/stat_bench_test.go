@@ -10,7 +10,7 @@ import (
 // BenchmarkParseStat is the parsing alone, of 10,000 rows in memory.
 func BenchmarkParseStat(b *testing.B) {
 	reply := statReply(10_000)
-	s := &scratch{lines: *newLines(nil, 0)}
+	s := newScratch()
 	b.SetBytes(int64(len(reply)))
 	b.ReportAllocs()
 	for b.Loop() {

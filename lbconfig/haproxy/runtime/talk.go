@@ -27,9 +27,7 @@ func (c *Client) open(ctx context.Context) (*talk, Info, func(), error) {
 	if err != nil {
 		return nil, Info{}, nil, err
 	}
-	t := &talk{conn: conn}
-	t.lines = lines{buf: make([]byte, 16<<10)}
-	t.lines.reset(conn, c.settings.MaxReply)
+	t := &talk{conn: conn, lines: *newLines(conn, c.settings.MaxReply)}
 	seconds := int(math.Ceil(c.settings.Timeout.Seconds())) + 1
 	greeting := fmt.Sprintf("set timeout cli %d", seconds)
 	info, err := t.greet("prompt", "set severity-output number", greeting, "show info")
