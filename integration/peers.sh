@@ -115,13 +115,14 @@ install_missing debootstrap util-linux git gcc libc6-dev
 mkdir -p "$cache"
 exec 9>"$cache/.lock"
 flock 9
-rm -f "$cache"/bin/*
+made=" "
 while read -r suite haproxy nginx; do
   suite_root "$suite"
   for program in haproxy nginx; do
     got=$(version_of "$suite" "$program")
     if [ "$got" != "${!program}" ]; then say "note: $suite carries $program $got, not ${!program}"; fi
     wrapper "$suite" "$program" "$got"
+    made+="$program-$got "
   done
 done <<'SUITES'
 bullseye 2.2 1.18
@@ -129,3 +130,6 @@ bookworm 2.6 1.22
 trixie   3.0 1.26
 sid      3.2 1.30
 SUITES
+for old in "$cache"/bin/*; do # versions that a suite has moved on from
+  case $made in *" ${old##*/} "*) ;; *) rm -f "$old" ;; esac
+done

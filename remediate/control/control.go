@@ -40,7 +40,7 @@ type Backend struct {
 // Settings of a Controller.
 type Settings struct {
 	Name     string // of the balancer
-	Policy   remediate.Policy
+	Policy   func(now time.Time) remediate.Policy
 	Interval time.Duration // between two looks when nothing wakes the loop; 0 means 500 ms
 }
 
@@ -80,6 +80,9 @@ func (c *Controller) Wake() {
 	default:
 	}
 }
+
+// Log is where the controller tells what it does.
+func (c *Controller) Log() *zap.Logger { return c.log }
 
 // Run works until ctx is done. A balancer that cannot be read is tried again each interval.
 func (c *Controller) Run(ctx context.Context) error {
@@ -321,13 +324,14 @@ func (c *Controller) fact(f remediate.Fact, g remediate.Generation) bool {
 func (c *Controller) view(seen Observation, i int) remediate.View {
 	ledger := c.book.Ledger()
 	now := time.Now()
+	policy := c.settings.Policy(now)
 	v := remediate.View{
-		Now: now, Balancer: c.settings.Name, Frozen: ledger.Frozen.String(), NoJournal: c.book.Broken(), Policy: c.settings.Policy,
+		Now: now, Balancer: c.settings.Name, Frozen: ledger.Frozen.String(), NoJournal: c.book.Broken(), Policy: policy,
 		Observed: seen.At, Generation: seen.Generation,
 		Fleet:   c.sidecars.Fleet(),
 		Backend: c.annotate(seen.Backends[i], ledger),
 	}
-	v.Fleet.Takes = ledger.TakesSince(now.Add(-c.settings.Policy.Window), now)
+	v.Fleet.Takes = ledger.TakesSince(now.Add(-policy.Window), now)
 	for j := range seen.Backends {
 		if follows(seen.Backends[j].Backend, v.Backend.Name) {
 			v.Followers = append(v.Followers, c.annotate(seen.Backends[j], ledger))

@@ -133,7 +133,7 @@ func (s *stage) start(policy remediate.Policy) {
 			return s.sidecars[server[1]-'0'].server.URL + "/health"
 		},
 	}
-	s.ctl = New(Settings{Name: "edge", Policy: policy, Interval: 50 * time.Millisecond}, b, s.book, sidecars, zaptest.NewLogger(s.t))
+	s.ctl = New(Settings{Name: "edge", Policy: func(time.Time) remediate.Policy { return policy }, Interval: 50 * time.Millisecond}, b, s.book, sidecars, zaptest.NewLogger(s.t))
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- s.ctl.Run(ctx) }()

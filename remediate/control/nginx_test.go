@@ -44,7 +44,7 @@ func TestAnOrderOnNginxIsOneWordAndAReload(t *testing.T) {
 		defer book.Close()
 		sidecars := NewSidecars(client.New(client.Settings{}))
 		defer sidecars.Close()
-		ctl := New(Settings{Name: "internal", Policy: remediate.DefaultPolicy()}, &Nginx{Edit: true, Instance: &nginx.Instance{
+		ctl := New(Settings{Name: "internal", Policy: func(time.Time) remediate.Policy { return remediate.DefaultPolicy() }}, &Nginx{Edit: true, Instance: &nginx.Instance{
 			Validator: nginx.Validator{Program: prog.Path, Prefix: dir, Conf: n.Config}, PIDFile: n.PIDFile}}, book, sidecars, zaptest.NewLogger(t))
 
 		request := func(times int) {

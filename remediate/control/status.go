@@ -44,7 +44,7 @@ func (c *Controller) Status() Status {
 	seen, plans, err := c.seen, maps.Clone(c.plan), c.err
 	c.mu.Unlock()
 	ledger := c.book.Ledger()
-	out := Status{Balancer: c.settings.Name, Mode: c.settings.Policy.Mode, Version: seen.Version, Generation: seen.Generation,
+	out := Status{Balancer: c.settings.Name, Mode: c.settings.Policy(time.Now()).Mode, Version: seen.Version, Generation: seen.Generation,
 		Read: seen.At, Frozen: ledger.Frozen.String(), NoJournal: c.book.Broken(), Servers: []ServerStatus{}}
 	if err != nil {
 		out.Error = text(err)

@@ -3,6 +3,8 @@ package daemon
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -18,8 +20,9 @@ import (
 
 // controllers are the loops of one configuration, one for each balancer.
 type controllers struct {
-	names []string
-	all   map[string]*control.Controller
+	names  []string
+	all    map[string]*control.Controller
+	alerts []*alert
 
 	mu   sync.Mutex
 	next *controllers  // what replaced it
@@ -33,7 +36,8 @@ func newControllers(cfg *config.Config, book *control.Book, sidecars *control.Si
 	c := &controllers{all: map[string]*control.Controller{}, stop: make(chan struct{})}
 	for _, b := range cfg.Balancers {
 		c.names = append(c.names, b.Name)
-		settings := control.Settings{Name: b.Name, Policy: Policy(b.Policy)}
+		c.alerts = append(c.alerts, newAlert(b, book, log))
+		settings := control.Settings{Name: b.Name, Policy: func(now time.Time) remediate.Policy { return policyAt(b.Policy, now) }}
 		if b.Nginx != nil {
 			settings.Interval = nginxInterval
 		}
@@ -57,9 +61,15 @@ func (c *controllers) run(ctx context.Context) error {
 		var loops sync.WaitGroup
 		for _, name := range c.names {
 			loops.Go(func() {
-				// A loop ends with its context and never fails: what goes wrong is told by status and log.
 				if err := c.all[name].Run(inner); err != nil {
-					cancel()
+					c.all[name].Log().Error("the balancer is not worked any more", zap.Error(err))
+				}
+			})
+		}
+		for _, a := range c.alerts {
+			loops.Go(func() {
+				if err := a.run(inner); err != nil {
+					a.log.Error("the balancer's configuration is not watched", zap.Error(err))
 				}
 			})
 		}
@@ -91,6 +101,7 @@ func newHAProxy(b config.Balancer) *control.HAProxy {
 	h := &control.HAProxy{
 		Client: runtime.New(runtime.Settings{Address: b.HAProxy.Socket}),
 		Load:   func() (*haproxy.Model, error) { return loadModel(b.HAProxy.Config) },
+		Older:  olderWorkers,
 	}
 	if b.HAProxy.MasterSocket != "" {
 		h.Master = runtime.NewMaster(runtime.Settings{Address: b.HAProxy.MasterSocket})
@@ -99,6 +110,28 @@ func newHAProxy(b config.Balancer) *control.HAProxy {
 		h.Sidecar = b.Sidecar.Expand
 	}
 	return h
+}
+
+// olderWorkers are the workers of the same HAProxy on this host that are older than the live one.
+func olderWorkers(live int) ([]int, error) {
+	processes, err := haproxy.Running("/proc")
+	if err != nil {
+		return nil, err
+	}
+	for _, instance := range haproxy.Instances(processes) {
+		i := slices.IndexFunc(instance.Workers, func(p haproxy.Process) bool { return p.PID == live })
+		if i < 0 {
+			continue
+		}
+		var older []int
+		for _, w := range instance.Workers {
+			if w.PID != live && w.Start <= instance.Workers[i].Start {
+				older = append(older, w.PID)
+			}
+		}
+		return older, nil
+	}
+	return nil, fmt.Errorf("worker %d, which answers on the runtime socket, is not among the processes of this host", live)
 }
 
 // loadModel reads what the configuration means. A file that cannot be read leaves it unknown; one that HAProxy would
@@ -114,13 +147,13 @@ func loadModel(paths []string) (*haproxy.Model, error) {
 	return &m, nil
 }
 
-// Policy is what a balancer's policy means for the decision.
-func Policy(p config.Policy) remediate.Policy {
+// policyAt is what a balancer's policy means for a decision at that time.
+func policyAt(p config.Policy, now time.Time) remediate.Policy {
 	out := remediate.DefaultPolicy()
 	if p.Mode == config.ModeEnforce {
 		out.Mode = remediate.Enforce
 	}
-	out.MinPercent = p.Capacity.MinPercent
+	out.MinPercent = p.Capacity.MinPercentAt(now)
 	out.MaxEjectedPercent = p.Capacity.MaxEjectedPercent
 	out.MinServers = p.Capacity.MinServers
 	out.AllowMapHash = p.Hash == config.HashAllow
