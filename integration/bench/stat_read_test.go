@@ -38,6 +38,7 @@ func TestBenchShowStat(t *testing.T) {
 		if n := parseStat(t, client); n != statBackends*(statServers+1)+1 {
 			t.Fatalf("%d rows", n)
 		}
+		throughMaster(t, h)
 		var discards, parses, ratios []float64
 		for i := range statPairs {
 			var discard, parse time.Duration
@@ -131,6 +132,22 @@ func parseStat(t testing.TB, client *runtime.Client) int {
 		t.Fatal(err)
 	}
 	return rows
+}
+
+// throughMaster reads the same through the master socket, where the client has to half-close before the reply begins.
+func throughMaster(t *testing.T, h *peer.HAProxy) {
+	t.Helper()
+	master := runtime.NewMaster(runtime.Settings{Address: h.Master, Timeout: 30 * time.Second})
+	all, err := master.Processes(t.Context())
+	if err != nil || len(all.Workers) != 1 {
+		t.Fatalf("%+v, %v", all, err)
+	}
+	rows, states := 0, 0
+	_, err = master.Read(t.Context(), all.Workers[0].PID, runtime.Stat(func(*runtime.StatRow) error { rows++; return nil }),
+		runtime.ServerStates("", func(*runtime.ServerState) error { states++; return nil }))
+	if err != nil || rows != statBackends*(statServers+1)+1 || states != statBackends*statServers {
+		t.Errorf("%d rows and %d states through the master: %v", rows, states, err)
+	}
 }
 
 const statRSSSocket = "LBMEDIC_BENCH_STAT_SOCKET"

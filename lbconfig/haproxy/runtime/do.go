@@ -57,7 +57,7 @@ func (r Report) All(o Outcome) bool {
 func (c *Client) Do(ctx context.Context, expect Generation, commands ...Command) (Report, error) {
 	report, err := c.do(ctx, expect, commands)
 	if err != nil {
-		return report, fmt.Errorf("send `%s` to %s: %w", describe(commands), c.settings.Address, err)
+		return report, fmt.Errorf("%s: %w", describe(commands), err)
 	}
 	return report, nil
 }
@@ -74,18 +74,20 @@ func (c *Client) do(ctx context.Context, expect Generation, commands []Command) 
 	defer closeConn()
 	report := Report{Before: before}
 	if before.Stopping {
-		return report, newFault(ErrStopping, nil, "nothing was sent: the worker with pid %d is stopping after a reload; ask the new one", before.PID)
+		return report, newFault(ErrStopping, nil, "nothing was sent to %s: the worker with pid %d is stopping after a reload; ask the new one", c.settings.Address, before.PID)
 	}
 	if !expect.IsZero() && !expect.Same(before.Generation()) {
-		return report, newFault(ErrGeneration, nil, "nothing was sent: %s answers where %s was expected; read its state again", before.Generation(), expect)
+		return report, newFault(ErrGeneration, nil, "nothing was sent to %s: %s answers where %s was expected; read its state again", c.settings.Address, before.Generation(), expect)
 	}
 	report.Sent = true
 	report.Results = make([]Result, len(commands))
 	for i, command := range commands {
 		report.Results[i].Command = command
 	}
-	err = t.run(&report, append(requests, "show info"))
-	return report, stopped(ctx, err)
+	if err := t.run(&report, append(requests, "show info")); err != nil {
+		return report, fmt.Errorf("answer of %s: %w", c.settings.Address, stopped(ctx, err))
+	}
+	return report, nil
 }
 
 func encodeAll(commands []Command) ([]string, error) {

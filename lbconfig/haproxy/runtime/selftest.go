@@ -18,14 +18,6 @@ type Access struct {
 // `show cli level`, and sends `set server` without arguments: a socket of admin level asks for the backend and server, any lower one
 // says `Permission denied`. Below admin level the error matches ErrLevel and Access says what works.
 func (c *Client) SelfTest(ctx context.Context) (Access, error) {
-	access, err := c.selfTest(ctx)
-	if err != nil {
-		return access, fmt.Errorf("test %s: %w", c.settings.Address, err)
-	}
-	return access, nil
-}
-
-func (c *Client) selfTest(ctx context.Context) (Access, error) {
 	var access Access
 	var err error
 	if access.Warnings, err = c.Warnings(); err != nil {
@@ -37,25 +29,33 @@ func (c *Client) selfTest(ctx context.Context) (Access, error) {
 		return access, err
 	}
 	defer closeConn()
+	if err := t.probe(&access); err != nil {
+		return access, fmt.Errorf("ask %s for its level: %w", c.settings.Address, stopped(ctx, err))
+	}
+	return access, nil
+}
+
+func (t *talk) probe(access *Access) error {
 	if err := t.send(ShowLevel.String(), SetServer.String()); err != nil {
-		return access, err
+		return err
 	}
 	level, err := t.answer()
 	if err != nil {
-		return access, stopped(ctx, err)
+		return err
 	}
 	probe, err := t.answer()
 	if err != nil {
-		return access, stopped(ctx, err)
+		return err
 	}
 	_, access.Level, _ = cutSeverity(level)
 	_, words, _ := cutSeverity(probe)
 	access.Admin = access.Level == "admin" && strings.HasPrefix(words, "Require ")
-	if !access.Admin {
-		if strings.Contains(words, "Permission denied") {
-			return access, fmt.Errorf("its level is %s: %w", access.Level, said(words))
-		}
-		return access, newFault(ErrNotHAProxy, nil, "expected a question for the backend and server, got %s", quote([]byte(probe)))
+	switch {
+	case access.Admin:
+		return nil
+	case strings.Contains(words, "Permission denied"):
+		return fmt.Errorf("its level is %s: %w", access.Level, said(words))
+	default:
+		return newFault(ErrNotHAProxy, nil, "expected a question for the backend and server, got %s", quote([]byte(probe)))
 	}
-	return access, nil
 }
