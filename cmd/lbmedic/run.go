@@ -31,6 +31,9 @@ func newRunCommand(a *app) *cobra.Command {
 			log := newLogger(a, level)
 			if cfg.File == "" {
 				log.Info("there is no configuration; this is the built-in one, on loopback and observing only", zap.String("looked for", a.configFile))
+				for _, line := range daemon.Discover(cmd.Context(), cfg) {
+					log.Info("found", zap.String("what", line))
+				}
 			}
 			d, err := daemon.New(cfg, version, log)
 			if err != nil {

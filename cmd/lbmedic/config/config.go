@@ -55,7 +55,7 @@ type Check struct {
 	Interval time.Duration // from one start to the next; default 2s, from 10ms to 24h
 	Timeout  time.Duration // for the whole check; default 1s, or half the interval where that is shorter
 	Rise     int           // passes in a row that make a failing check pass; default 2, 1 to 100
-	Fall     int           // failures in a row that make a passing check fail; default 2, 1 to 100
+	Fall     int           // failures in a row that make a passing check fail; default 3, 1 to 100
 	Latency  Latency
 	Impact   Impact // default required
 	Shared   bool   // other instances depend on the same thing; default false

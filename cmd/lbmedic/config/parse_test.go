@@ -100,7 +100,7 @@ func TestTheExampleOfTheDesignIsRead(t *testing.T) {
 					},
 					{
 						Name: "sessions", TCP: &TCPCheck{Address: "127.0.0.1:6379"},
-						Interval: 2 * time.Second, Timeout: time.Second, Rise: 2, Fall: 2, Impact: ImpactDegrade, Shared: true,
+						Interval: 2 * time.Second, Timeout: time.Second, Rise: 2, Fall: 3, Impact: ImpactDegrade, Shared: true,
 					},
 				},
 			}},

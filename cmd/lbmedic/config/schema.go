@@ -39,7 +39,7 @@ var checkSpec = spec{noun: "check", oneOf: []string{"http", "tcp"}, fields: []fi
 	{"timeout", spec{doc: "time for the whole check; by default 1s, or half the interval where that is shorter",
 		scalar: interval, def: []string{"1s"}}},
 	{"rise", spec{doc: "passes in a row that make a failing check pass", scalar: integer(1, 100), def: []string{"2"}}},
-	{"fall", spec{doc: "failures in a row that make a passing check fail", scalar: integer(1, 100), def: []string{"2"}}},
+	{"fall", spec{doc: "failures in a row that make a passing check fail", scalar: integer(1, 100), def: []string{"3"}}},
 	{"latency", spec{doc: "how long a passing check may take", fields: []field{
 		{"warn", spec{doc: "a slower pass is a warning", scalar: interval}},
 	}}},
