@@ -308,6 +308,44 @@ func TestNewerEditWins(t *testing.T) {
 	f.holds(t, theirs)
 }
 
+// The edit of one file is not to bring somebody's half-done edit of another one live.
+func TestNewerEditOfAnotherFileWins(t *testing.T) {
+	t.Parallel()
+	f := newFarm(t, peertest.One(t, "nginx"))
+	other := filepath.Join(f.nginx.Dir, "other.conf")
+	write(t, f.nginx.Dir, map[string]string{"other.conf": "# old\n"})
+	f.conf = strings.Replace(f.conf, "    upstream", "    include *.conf.d/x; include other.conf;\n    upstream", 1)
+	if err := f.nginx.WriteConfig(f.conf); err != nil {
+		t.Fatal(err)
+	}
+	for name, theirs := range map[string]string{"other.conf": "# new\n", "a.conf.d/x": "# a file more\n"} {
+		base := f.instance.Load()
+		edits, err := SetDown(base, "web", f.backends[0].name, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(t, f.nginx.Dir, map[string]string{name: theirs})
+		if _, err := f.instance.Apply(t.Context(), base, edits, noProbe); !errors.Is(err, ErrChanged) {
+			t.Errorf("%s: got %v", name, err)
+		}
+		f.holds(t, f.conf)
+	}
+	if got, err := os.ReadFile(other); err != nil || string(got) != "# new\n" {
+		t.Errorf("got %q, %v", got, err)
+	}
+}
+
+func TestMasterOfAnotherProgramIsNotSignalled(t *testing.T) {
+	t.Parallel()
+	f := newFarm(t, peertest.One(t, "nginx"))
+	f.instance.Exe = "/opt/other/nginx"
+	base, edits := f.replace(t, "proxy_pass http://web", "return 204")
+	if _, err := f.instance.Apply(t.Context(), base, edits, noProbe); !errors.Is(err, ErrNoMaster) || !strings.Contains(err.Error(), "its program is") {
+		t.Errorf("got %v", err)
+	}
+	f.holds(t, f.conf)
+}
+
 // Somebody writes the file while the validator runs: what was judged is not what would be loaded.
 func TestEditWhileItIsJudgedWins(t *testing.T) {
 	t.Parallel()

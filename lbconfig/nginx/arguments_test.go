@@ -52,6 +52,14 @@ func TestWorkerIsKnownByItsTitle(t *testing.T) {
 	}
 }
 
+func TestFreshForkIsNoMasterAndAnUpgradeIs(t *testing.T) {
+	found := []Running{{PID: 10, Parent: 1}, {PID: 11, Parent: 10}, {PID: 12, Parent: 10}, {PID: 20, Parent: 1}}
+	got := dropForks(found, map[int]int{10: 2, 12: 1})
+	if len(got) != 3 || got[0].PID != 10 || got[1].PID != 12 || got[2].PID != 20 {
+		t.Errorf("got %+v", got)
+	}
+}
+
 func TestStatIsReadWhateverTheName(t *testing.T) {
 	const tail = " S 7 9124 9124 0 -1 4194368 29 0 0 0 0 0 0 0 20 0 1 0 112500 11 22"
 	for name, ok := range map[string]bool{"(nginx)": true, "(a) b ()": true, "(a\n(b)": true, "nginx": false} {

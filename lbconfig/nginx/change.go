@@ -111,7 +111,7 @@ func (c *change) judge(ctx context.Context) error {
 	c.out.Report = c.i.Check(ctx)
 	switch c.out.Report.Verdict {
 	case Valid:
-		return c.unchanged()
+		return nil
 	case Invalid:
 		return fmt.Errorf("%w: %s", ErrRefused, firstError(c.out.Report.Problems))
 	}

@@ -33,14 +33,22 @@ func Instances() ([]Running, error) {
 		children[p.parent]++
 	}
 	var out []Running
-	masters := map[int]bool{}
 	for _, p := range all {
 		if r, ok := running(p); ok {
-			masters[r.PID] = true
 			out = append(out, r)
 		}
 	}
-	return slices.DeleteFunc(out, func(r Running) bool { return masters[r.Parent] && children[r.PID] == 0 }), nil
+	return dropForks(out, children), nil
+}
+
+// dropForks leaves out what was forked by a master and has no child: a worker that has no title of its own yet. The
+// new master of a binary upgrade is its old one's child too, and has workers.
+func dropForks(found []Running, children map[int]int) []Running {
+	masters := map[int]bool{}
+	for _, r := range found {
+		masters[r.PID] = true
+	}
+	return slices.DeleteFunc(found, func(r Running) bool { return masters[r.Parent] && children[r.PID] == 0 })
 }
 
 func running(p process) (Running, bool) {

@@ -118,6 +118,7 @@ func TestValidatorThatIsNoNginxIsUnknown(t *testing.T) {
 		"a folder":        dir,
 		"killed":          script("kill -9 $$"),
 		"crashed":         script("kill -SEGV $$"),
+		"killed as nginx": script("echo 'nginx: [emerg] a in /b:1' >&2; kill -9 $$"),
 		"silent failure":  script("exit 1"),
 		"missing library": script("echo 'error while loading shared libraries: libssl.so' >&2; exit 127"),
 		"too slow":        script("sleep 60"),
