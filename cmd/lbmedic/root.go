@@ -17,6 +17,16 @@ import (
 // commands are all commands. A new one is a file with its function and a line here.
 var commands = []func(*app) *cobra.Command{
 	newRunCommand,
+	newStatusCommand,
+	newDrainCommand,
+	newMaintCommand,
+	newReadyCommand,
+	newCheckCommand,
+	newLintCommand,
+	newEventsCommand,
+	newFreezeCommand,
+	newThawCommand,
+	newReleaseCommand,
 	newConfigCommand,
 	newDemoCommand,
 	newVersionCommand,

@@ -55,12 +55,13 @@ func (s *Server) drain(r *http.Request, out *lines) error {
 	if !has(c.Status(), target) {
 		return problemf(http.StatusNotFound, UnknownServer, "balancer %s has no %s/%s; `lbmedic status` lists what there is", target.Balancer, target.Backend, target.Server)
 	}
-	ctx, cancel := context.WithTimeoutCause(r.Context(), wait, errTimeout)
-	defer cancel()
-	ctx, lifted := context.WithCancelCause(ctx)
+	// The time is over by a cancel and not by a deadline, which would show in the last look as a balancer that is too slow.
+	ctx, stop := context.WithCancelCause(r.Context())
+	timer := time.AfterFunc(wait, func() { stop(errTimeout) })
+	defer timer.Stop()
 	watch := make(chan struct{})
-	go func() { defer close(watch); s.untilLifted(ctx, target, lifted) }()
-	defer func() { lifted(nil); <-watch }()
+	go func() { defer close(watch); s.untilLifted(ctx, target, stop) }()
+	defer func() { stop(nil); <-watch }()
 
 	out.begin()
 	var last control.Progress
@@ -70,7 +71,7 @@ func (s *Server) drain(r *http.Request, out *lines) error {
 			return // the last line says so
 		}
 		if err := out.send(Drain{Progress: p}); err != nil {
-			lifted(err)
+			stop(err)
 		}
 	})
 	end := map[error]DrainEnd{nil: EndDrained, errTimeout: EndTimeout, errLifted: EndLifted, errStopping: EndStopping}[err]
@@ -81,13 +82,13 @@ func (s *Server) drain(r *http.Request, out *lines) error {
 }
 
 // untilLifted ends a wait when the order that it waits for is ended. A drain that somebody else began has no order.
-func (s *Server) untilLifted(ctx context.Context, t remediate.Target, lifted context.CancelCauseFunc) {
+func (s *Server) untilLifted(ctx context.Context, t remediate.Target, stop context.CancelCauseFunc) {
 	if _, stands := s.Book.Ledger().Orders[t]; !stands {
 		return
 	}
 	for seq := s.Book.Last(); ; seq = s.Book.Last() {
 		if _, stands := s.Book.Ledger().Orders[t]; !stands {
-			lifted(errLifted)
+			stop(errLifted)
 			return
 		}
 		if s.Book.Wait(ctx, seq) != nil {

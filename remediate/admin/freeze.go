@@ -25,13 +25,17 @@ func (s *Server) switchAutomation(r *http.Request, kind string) (any, error) {
 	if err := read(r, &why); err != nil {
 		return nil, err
 	}
-	if err := checkReason(why.Reason); err != nil {
-		return nil, problemf(http.StatusBadRequest, BadRequest, "%s", err)
+	return s.Switch(kind, why.Reason, operator(r))
+}
+
+// Switch stops automation (remediate.KindFreeze) or lets it act again (remediate.KindThaw). It needs nothing but Book.
+func (s *Server) Switch(kind, reason, by string) (Done, error) {
+	if err := checkReason(reason); err != nil {
+		return Done{}, problemf(http.StatusBadRequest, BadRequest, "%s", err)
 	}
 	if s.Book == nil {
-		return nil, problemf(http.StatusServiceUnavailable, NoJournal, "this lbmedic keeps no journal")
+		return Done{}, problemf(http.StatusServiceUnavailable, NoJournal, "this lbmedic keeps no journal")
 	}
-	by := operator(r)
 	done := Done{By: by, After: s.Book.Last()}
 	was := s.Book.Ledger().Frozen
 	write := s.Book.Freeze
@@ -42,11 +46,11 @@ func (s *Server) switchAutomation(r *http.Request, kind string) (any, error) {
 		return done, nil
 	case kind == remediate.KindThaw:
 		write = s.Book.Thaw
-		done.Did = fmt.Sprintf("automation may act again; it was frozen by %s", was)
+		done.Did = fmt.Sprintf("automation may act again; it was frozen %s", was)
 	}
-	if err := write(by, why.Reason); err != nil {
-		return nil, problemf(http.StatusServiceUnavailable, NoJournal, "write down the %s: %s", kind, oneLine(err))
+	if err := write(by, reason); err != nil {
+		return Done{}, problemf(http.StatusServiceUnavailable, NoJournal, "write down the %s: %s", kind, oneLine(err))
 	}
-	s.log().Info(kind, zap.String("by", by), zap.String("reason", why.Reason))
+	s.log().Info(kind, zap.String("by", by), zap.String("reason", reason))
 	return done, nil
 }

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/lbmedic/lbmedic/remediate"
 	"github.com/lbmedic/lbmedic/remediate/control"
@@ -33,34 +34,43 @@ func (s *Server) release(r *http.Request) (any, error) {
 	if err := read(r, &body); err != nil {
 		return nil, err
 	}
-	if body.All == (len(body.Targets) > 0) || len(body.Targets) > maxTargets {
-		return nil, problemf(http.StatusBadRequest, BadRequest, "release takes either all, or from 1 to %d names of balancers or servers", maxTargets)
-	}
-	if s.Book == nil {
-		return nil, problemf(http.StatusServiceUnavailable, NoJournal, "this lbmedic keeps no journal")
-	}
-	balancers, servers, err := s.toRelease(body)
-	if err != nil {
-		return nil, err
-	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), actTime)
 	defer cancel()
-	out := Released{Done: Done{By: operator(r), After: s.Book.Last()}, Released: []remediate.Target{}}
+	return s.Release(ctx, body, operator(r))
+}
+
+// Release undoes takes of automation, for an operator. It needs Controllers and Book and no running server, so that own
+// takes can be undone without the daemon. An error means that nothing was released.
+func (s *Server) Release(ctx context.Context, what Release, by string) (out Released, err error) {
+	if what.All == (len(what.Targets) > 0) || len(what.Targets) > maxTargets {
+		return out, problemf(http.StatusBadRequest, BadRequest, "release takes either all, or from 1 to %d names of balancers or servers", maxTargets)
+	}
+	if s.Book == nil {
+		return out, problemf(http.StatusServiceUnavailable, NoJournal, "this lbmedic keeps no journal")
+	}
+	balancers, servers, err := s.toRelease(what)
+	if err != nil {
+		return out, err
+	}
+	out = Released{Done: Done{By: by, After: s.Book.Last()}, Released: []remediate.Target{}}
 	var failed error
+	if what.All {
+		balancers, failed = s.withTakes()
+	}
 	for _, name := range balancers {
-		released, err := s.controllers()[name].Release(ctx, out.By)
+		released, err := s.controllers()[name].Release(ctx, by)
 		out.Released = append(out.Released, released...)
 		failed = errors.Join(failed, err)
 	}
 	for _, t := range servers {
-		if err := s.releaseServer(ctx, t, out.By); err != nil {
+		if err := s.releaseServer(ctx, t, by); err != nil {
 			failed = errors.Join(failed, err)
 			continue
 		}
 		out.Released = append(out.Released, t)
 	}
 	if failed != nil && len(out.Released) == 0 {
-		return nil, failed
+		return out, failed
 	}
 	if failed != nil {
 		out.Problems = append(out.Problems, oneLine(failed))
@@ -76,9 +86,6 @@ func (s *Server) release(r *http.Request) (any, error) {
 // it must undo own work and nothing else (S3).
 func (s *Server) toRelease(body Release) (balancers []string, servers []remediate.Target, err error) {
 	controllers := s.controllers()
-	if body.All {
-		return slices.Sorted(maps.Keys(controllers)), nil, nil
-	}
 	ledger := s.Book.Ledger()
 	for _, name := range body.Targets {
 		t, err := ParseTarget(name)
@@ -92,12 +99,9 @@ func (s *Server) toRelease(body Release) (balancers []string, servers []remediat
 			balancers = append(balancers, t.Service)
 			continue
 		}
-		target, err := s.resolve(t)
+		target, err := s.taken(ledger, t)
 		if err != nil {
 			return nil, nil, err
-		}
-		if _, taken := ledger.Takes[target]; !taken {
-			return nil, nil, problemf(http.StatusConflict, NotOurs, "automation does not have %s out; `lbmedic ready %s` puts it in service whoever took it out", target, target)
 		}
 		if order, stands := ledger.Orders[target]; stands {
 			return nil, nil, problemf(http.StatusConflict, NotOurs, "%s stands in %s by %s; `lbmedic ready %s` ends that", target, order.Want, order.By, target)
@@ -105,6 +109,42 @@ func (s *Server) toRelease(body Release) (balancers []string, servers []remediat
 		servers = append(servers, target)
 	}
 	return balancers, servers, nil
+}
+
+// withTakes are the balancers on which automation has something out. One that the configuration no longer names cannot be
+// released, and must not be passed over in silence.
+func (s *Server) withTakes() (balancers []string, lost error) {
+	controllers, seen := s.controllers(), map[string]bool{}
+	for t := range s.Book.Ledger().Takes {
+		if controllers[t.Balancer] == nil {
+			lost = errors.Join(lost, fmt.Errorf("%s cannot be released: the configuration no longer names the balancer", t))
+			continue
+		}
+		seen[t.Balancer] = true
+	}
+	return slices.Sorted(maps.Keys(seen)), lost
+}
+
+// taken finds the one open take that a name means.
+func (s *Server) taken(ledger *remediate.Ledger, name Target) (remediate.Target, error) {
+	var found []string
+	target := name.Target
+	for t := range ledger.Takes {
+		if t.Backend == name.Backend && t.Server == name.Server && (name.Balancer == "" || name.Balancer == t.Balancer) {
+			found = append(found, t.String())
+			target = t
+		}
+	}
+	slices.Sort(found)
+	switch {
+	case len(found) == 0:
+		return target, problemf(http.StatusConflict, NotOurs, "automation does not have %s out; `lbmedic ready %s` puts it in service whoever took it out", name, name)
+	case len(found) > 1:
+		return target, problemf(http.StatusConflict, AmbiguousName, "%s is out in more than one balancer; name one of %s", name, strings.Join(found, ", "))
+	case s.controllers()[target.Balancer] == nil:
+		return target, problemf(http.StatusNotFound, UnknownBalancer, "there is no balancer %s any more; there %s", target.Balancer, known(s.controllers()))
+	}
+	return target, nil
 }
 
 func (s *Server) releaseServer(ctx context.Context, t remediate.Target, by string) error {

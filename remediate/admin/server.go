@@ -40,7 +40,7 @@ type Server struct {
 const (
 	maxBody    = 64 << 10         // of a request, in bytes
 	maxStreams = 64               // open at a time
-	actTime    = 30 * time.Second // for one order
+	actTime    = time.Minute      // for one order
 	writeTime  = 10 * time.Second // for one piece of an answer to be taken
 	graceTime  = 5 * time.Second  // for orders that are being carried out when Run stops
 )

@@ -1,0 +1,129 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/lbmedic/lbmedic/cmd/lbmedic/cells"
+	"github.com/lbmedic/lbmedic/remediate"
+	"github.com/lbmedic/lbmedic/remediate/admin"
+)
+
+// await waits for every server that was ordered, all at once, and tells how far each is.
+func (o *orders) await(ctx context.Context, results []ordered) error {
+	show := &progress{app: o.app}
+	errs := make([]error, len(results))
+	var waits sync.WaitGroup
+	for i := range results {
+		if results[i].Done == nil {
+			continue
+		}
+		waits.Go(func() { errs[i] = o.awaitOne(ctx, &results[i], show, len(results) == 1) })
+	}
+	waits.Wait()
+	show.end()
+	return cmp.Or(errs...)
+}
+
+func (o *orders) awaitOne(ctx context.Context, r *ordered, show *progress, alone bool) error {
+	var t remediate.Target
+	if err := t.UnmarshalText([]byte(r.Done.Target)); err != nil {
+		return err
+	}
+	last, err := o.client.AwaitDrained(ctx, t, o.timeout, func(d admin.Drain) { show.line(t, d) })
+	r.Drain = &last
+	if err == nil {
+		err = endOf(last, t, o)
+	}
+	switch {
+	case err == nil:
+		show.done(fmt.Sprintf("%s: drained", t))
+		return nil
+	case errors.Is(err, context.Canceled):
+		show.note(fmt.Sprintf("%s: nobody waits any more; the %s stands until `lbmedic ready %s`", t, o.want, t))
+		return err
+	}
+	show.end()
+	return o.failed(r, err, alone)
+}
+
+// endOf says why a wait ended without a drained server, and what to do.
+func endOf(d admin.Drain, t remediate.Target, o *orders) error {
+	switch d.End {
+	case admin.EndDrained:
+		return nil
+	case admin.EndTimeout:
+		return fmt.Errorf("%s is not drained after %s: %s; the %s stands: wait again, or `lbmedic ready %s`", t, o.timeout, held(d), o.want, t)
+	case admin.EndLifted:
+		return fmt.Errorf("the %s of %s was ended by somebody else, or its time was over; `lbmedic events` tells", o.want, t)
+	}
+	return fmt.Errorf("the daemon stopped while %s was draining; the %s stands and is kept by its next start", t, o.want)
+}
+
+func held(d admin.Drain) string {
+	if d.Detail == "" {
+		return string(d.State)
+	}
+	return string(d.State) + ": " + d.Detail
+}
+
+// progress shows how far drains are: on a terminal in one line that is written again, otherwise a line a change.
+type progress struct {
+	*app
+	mu    sync.Mutex
+	open  int // columns of the line that is being written again
+	multi map[remediate.Target]bool
+}
+
+func (p *progress) line(t remediate.Target, d admin.Drain) {
+	text := plain(fmt.Sprintf("%s: %s", t, held(d)))
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.quiet || p.json() {
+		return
+	}
+	if p.multi == nil {
+		p.multi = map[remediate.Target]bool{}
+	}
+	p.multi[t] = true
+	if !isTerminal(p.stdout) || len(p.multi) > 1 {
+		p.close()
+		fmt.Fprintln(p.stdout, text)
+		return
+	}
+	blank := max(0, p.open-cells.Width(text))
+	p.open = cells.Width(text)
+	fmt.Fprintf(p.stdout, "\r%s%*s", text, blank, "")
+}
+
+// done ends the line that is written again with what came of it.
+func (p *progress) done(text string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.close()
+	_ = p.say("%s", text) // a pipe that was closed shows at the next write
+}
+
+// note says something that --quiet does not hide.
+func (p *progress) note(text string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.close()
+	fmt.Fprintln(p.stderr, "lbmedic: "+plain(text))
+}
+
+func (p *progress) end() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.close()
+}
+
+func (p *progress) close() {
+	if p.open > 0 {
+		fmt.Fprintln(p.stdout)
+		p.open = 0
+	}
+}

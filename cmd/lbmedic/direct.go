@@ -1,0 +1,116 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/lbmedic/lbmedic/cmd/lbmedic/config"
+	"github.com/lbmedic/lbmedic/cmd/lbmedic/daemon"
+	"github.com/lbmedic/lbmedic/remediate"
+	"github.com/lbmedic/lbmedic/remediate/admin"
+	"github.com/lbmedic/lbmedic/remediate/control"
+	"github.com/lbmedic/lbmedic/remediate/journal"
+)
+
+// directTime is how long all balancers together have to answer.
+const directTime = 15 * time.Second
+
+// lookDirectly reads the balancers and the journal without a daemon and without changing anything.
+func lookDirectly(parent context.Context, cfg *config.Config) (admin.Status, error) {
+	ctx, cancel := context.WithTimeout(parent, directTime)
+	defer cancel()
+	out := admin.Status{Version: version, Balancers: make([]control.Status, len(cfg.Balancers))}
+	ledger, err := readLedger(cfg.State)
+	if err != nil {
+		out.NoJournal = err.Error()
+	}
+	out.Frozen = ledger.Frozen
+	var looks sync.WaitGroup
+	for i, b := range cfg.Balancers {
+		looks.Go(func() { out.Balancers[i] = lookAt(ctx, b, ledger) })
+	}
+	looks.Wait()
+	return out, parent.Err()
+}
+
+// readLedger is what the journal adds up to. A journal that does not exist adds up to nothing.
+func readLedger(dir string) (*remediate.Ledger, error) {
+	ledger := remediate.NewLedger()
+	recovered, err := journal.Inspect(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return ledger, nil
+	case err != nil:
+		return ledger, err
+	}
+	if len(recovered.State) > 0 {
+		if err := json.Unmarshal(recovered.State, ledger); err != nil {
+			return remediate.NewLedger(), fmt.Errorf("read the journal's checkpoint: %w", err)
+		}
+	}
+	for _, r := range recovered.Records {
+		if err := ledger.Fold(r.Seq, r.At, r.Kind, r.Body); err != nil {
+			return ledger, err
+		}
+	}
+	return ledger, nil
+}
+
+func lookAt(ctx context.Context, b config.Balancer, ledger *remediate.Ledger) control.Status {
+	out := control.Status{Balancer: b.Name, Mode: remediate.Mode(b.Policy.Mode), Frozen: ledger.Frozen.String(), Servers: []control.ServerStatus{}}
+	seen, err := daemon.NewBalancer(b).Observe(ctx)
+	if err != nil {
+		out.Error = strings.ReplaceAll(err.Error(), "\n", "; ")
+		return out
+	}
+	out.Version, out.Generation, out.Read = seen.Version, seen.Generation, seen.At
+	for _, backend := range seen.Backends {
+		for _, s := range backend.Servers {
+			ledger.Annotate(remediate.Target{Balancer: b.Name, Backend: backend.Name, Server: s.Name}, &s)
+			out.Servers = append(out.Servers, rowOf(backend.Name, s))
+		}
+	}
+	return out
+}
+
+// rowOf is what control's Status says of a server, but for what needs the daemon: the sidecar and the plan.
+func rowOf(backend string, s remediate.Server) control.ServerStatus {
+	row := control.ServerStatus{Backend: backend, Server: s.Name, Address: s.Address, State: stateOf(s), Weight: s.Weight,
+		Sessions: s.Sessions, Queued: s.Queued, Backup: s.Backup}
+	switch {
+	case s.Order != nil:
+		row.SetBy, row.Why, row.Since = s.Order.By, s.Order.Reason, s.Order.At
+	case s.Admin&remediate.ConfigMaint != 0:
+		row.SetBy, row.Why = "config", "disabled"
+	case s.Admin&remediate.OutOfService != 0:
+		row.SetBy = "somebody"
+	case s.Take != nil:
+		row.SetBy, row.Why, row.Since = "automation", string(s.Take.Reason)+colon(s.Take.Detail), s.Take.At
+	case s.Oper == remediate.OperDown:
+		row.SetBy = "balancer's check"
+	}
+	if s.Pending {
+		row.Why += " (the outcome of a command is not known)"
+	}
+	return row
+}
+
+func stateOf(s remediate.Server) string {
+	switch {
+	case s.Admin&remediate.OutOfService != 0:
+		return s.Admin.String()
+	case s.Oper != remediate.OperUp:
+		return s.Oper.String()
+	case s.Weight == 0:
+		return "weight 0"
+	case !s.Checked:
+		return "up (no check)"
+	}
+	return "up"
+}

@@ -1,0 +1,136 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/lbmedic/lbmedic/lbconfig"
+)
+
+func newLintCommand(a *app) *cobra.Command {
+	var as dialect
+	cmd := &cobra.Command{
+		Use:   "lint [FILE…]",
+		Short: "what the real HAProxy or nginx says of a configuration",
+		Long: "Has the real program judge each FILE, or without one the configurations of all balancers in lbmedic.yaml.\n" +
+			"Prints file:line:col: severity rule: text.\n" +
+			"Exit status 0: valid; 3: findings of severity warning or worse; 2: the program could not be run, so nothing is known.",
+		Args: cobra.ArbitraryArgs,
+	}
+	cmd.Flags().Var(&as, "as", "haproxy or nginx, instead of a look at the content")
+	program := cmd.Flags().String("program", "", "the program to ask, with its path; by default that of lbmedic.yaml, or the usual one")
+	cmd.RunE = func(cmd *cobra.Command, names []string) error {
+		subjects, err := a.subjects(names, as, *program)
+		if err != nil {
+			return err
+		}
+		return a.lint(cmd.Context(), subjects)
+	}
+	return cmd
+}
+
+// linted is what the real program said of one configuration.
+type linted struct {
+	File     string             `json:"file"`
+	Dialect  dialect            `json:"dialect"`
+	Program  string             `json:"program"`
+	Verdict  string             `json:"verdict"` // valid, invalid, unknown
+	Why      string             `json:"why,omitempty"`
+	Problems []lbconfig.Problem `json:"problems"`
+}
+
+func (a *app) lint(ctx context.Context, subjects []subject) error {
+	results := []linted{}
+	for _, s := range subjects {
+		r := s.judge(ctx)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		results = append(results, r)
+		if a.json() {
+			continue
+		}
+		for _, p := range r.Problems {
+			if _, err := fmt.Fprintln(a.stdout, plain(p.String())); err != nil {
+				return err
+			}
+		}
+		if r.Verdict == "valid" {
+			if err := a.say("%s: valid, says %s", r.File, r.Program); err != nil {
+				return err
+			}
+		}
+	}
+	if a.json() {
+		if err := a.printJSON(results); err != nil {
+			return err
+		}
+	}
+	return exitOfLint(results)
+}
+
+// exitOfLint lets what is not known outweigh what was found: unknown is never valid.
+func exitOfLint(results []linted) error {
+	var unknown []error
+	found := false
+	for _, r := range results {
+		if r.Verdict != "valid" && r.Verdict != "invalid" {
+			unknown = append(unknown, fmt.Errorf("%s: nothing is known: %s", r.File, r.Why))
+		}
+		worst, any := lbconfig.Worst(r.Problems)
+		found = found || r.Verdict == "invalid" || any && worst >= lbconfig.Warning
+	}
+	switch {
+	case len(unknown) > 0:
+		return peerError(errors.Join(unknown...))
+	case found:
+		return exitWith(exitFindings)
+	}
+	return nil
+}
+
+// subjects are the configurations to judge.
+func (a *app) subjects(names []string, as dialect, program string) ([]subject, error) {
+	cfg, err := a.loadConfig()
+	switch {
+	case err != nil && len(names) == 0:
+		return nil, err
+	case err != nil:
+		cfg = nil // a FILE is judged with defaults all the same
+	}
+	var known []subject
+	if cfg != nil {
+		for _, b := range cfg.Balancers {
+			known = append(known, subjectOf(b))
+		}
+	}
+	if len(names) == 0 {
+		if len(known) == 0 {
+			return nil, usageError("lbmedic lint needs a FILE: %s names no balancers", a.configFile)
+		}
+		return known, nil
+	}
+	var out []subject
+	for _, name := range names {
+		path, err := filepath.Abs(name)
+		if err != nil {
+			return nil, err
+		}
+		i := slices.IndexFunc(known, func(s subject) bool { return slices.Equal(s.paths, []string{path}) && (as == "" || as == s.dialect) })
+		if i >= 0 && program == "" {
+			out = append(out, known[i])
+			continue
+		}
+		s, err := subjectAt(path, as, program)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, s)
+	}
+	return out, nil
+}
