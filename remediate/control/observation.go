@@ -1,0 +1,32 @@
+package control
+
+import (
+	"context"
+	"time"
+
+	"github.com/lbmedic/lbmedic/remediate"
+)
+
+// Balancer is what a Controller works: HAProxy or nginx.
+type Balancer interface {
+	// Observe reads the live worker in one batch.
+	Observe(ctx context.Context) (Observation, error)
+	// Act takes one step in that generation and no other. Its outcome is Unknown unless it is sure.
+	Act(ctx context.Context, g remediate.Generation, a remediate.Action) (remediate.Result, string)
+	// Use reads what still uses a server, in the live worker and in older ones.
+	Use(ctx context.Context, backend, server string) (remediate.Use, error)
+}
+
+// Observation is one look at a balancer.
+type Observation struct {
+	At         time.Time // when the reading began
+	Generation remediate.Generation
+	Version    string
+	Backends   []Backend
+}
+
+// Backend is a backend as the live worker reports it, and where the sidecars of its servers are asked.
+type Backend struct {
+	remediate.Backend
+	Sidecars map[string]string // by server; no entry where a server has none
+}
