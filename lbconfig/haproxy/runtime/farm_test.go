@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -175,4 +176,29 @@ func eventually(t testing.TB, what string, holds func() bool) {
 			t.Fatalf("waited 10 s for %s", what)
 		}
 	}
+}
+
+// each runs a test on a farm of every version.
+func each(t *testing.T, test func(t *testing.T, f *farm)) {
+	t.Helper()
+	peertest.Each(t, "haproxy", func(t *testing.T, prog peer.Program) {
+		t.Parallel()
+		test(t, newFarm(t, prog))
+	})
+}
+
+// states is the whole state of all servers but the fields that change by themselves.
+func (f *farm) states(t testing.TB) string {
+	t.Helper()
+	var b strings.Builder
+	if _, err := f.client.ServersState(t.Context(), "", func(s *ServerState) error {
+		s.SinceChange, s.CheckStatus, s.CheckResult = 0, 0, 0
+		s.Check &^= CheckRunning
+		s.Agent &^= CheckRunning
+		fmt.Fprintf(&b, "%+v\n", *s)
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
 }
