@@ -1,8 +1,8 @@
 // Package nginx reads nginx.conf with its whole include closure into a tree that keeps every byte, takes the upstreams
 // and their servers from it, has the real program judge it, and drains an upstream's server by the smallest edit there is.
 //
-// Reading, meaning and editing are pure. What touches the machine stands apart: disk.go reads files, validate.go runs
-// `nginx -t`, proc.go reads /proc, and apply.go writes, reloads and proves.
+// Reading, meaning and editing are pure. What touches the machine stands apart: disk.go reads files, validate.go and
+// instance.go run nginx, proc.go, running.go and master.go read /proc, change.go writes and reload.go signals.
 package nginx
 
 import (
