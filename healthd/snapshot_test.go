@@ -104,7 +104,7 @@ func TestChecksThatCannotBeMadeGoStaleAndNeverFail(t *testing.T) {
 }
 
 func TestRestartServesTheLastSnapshotAsStale(t *testing.T) {
-	old := after(after(stack(), "web", "app", ".."), "api", "app", "xxx")
+	old := after(after(stack(), "web", "app", "..xx"), "api", "app", "xxx")
 	raw, err := json.Marshal(old)
 	if err != nil {
 		t.Fatal(err)
@@ -127,11 +127,16 @@ func TestRestartServesTheLastSnapshotAsStale(t *testing.T) {
 	if s.Instance != "def" || s.Generation <= old.Generation {
 		t.Errorf("tag %s after %s", s.Tag(), old.Tag())
 	}
-	// One lost probe counts one, not two and a half from before the gap.
-	if s = after(s, "web", "app", "x"); status(t, s, "web") != "pass, stale" {
-		t.Errorf("app measured, new not: %s", status(t, s, "web"))
+	if s = after(s, "web", "new", "."); status(t, s, "web") != "pass, stale" {
+		t.Errorf("new measured, app not: %s", status(t, s, "web"))
 	}
-	s = after(s, "web", "new", ".")
+	if s = after(s, "web", "app", "?"); status(t, s, "web") != "pass, stale" {
+		t.Errorf("app could not be measured: %s", status(t, s, "web"))
+	}
+	// The two failures from before the gap do not count.
+	if s = after(s, "web", "app", "x"); status(t, s, "web") != "pass" {
+		t.Errorf("app measured: %s", status(t, s, "web"))
+	}
 	s = after(s, "api", "app", ".")
 	if status(t, s, "web") != "pass" || status(t, s, "api") != "fail" || !s.Settled() {
 		t.Errorf("first round over: web %s, api %s", status(t, s, "web"), status(t, s, "api"))

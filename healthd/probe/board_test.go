@@ -287,6 +287,7 @@ func TestReplaceKeepsWhatIsKnown(t *testing.T) {
 func FuzzOrdersFile(f *testing.F) {
 	f.Add([]byte(`{"services":{"web":{"state":"drain","reason":"x","since":"2026-01-02T03:04:05Z","owed":{"10.0.0.1":3}}}}`))
 	f.Add([]byte(`{"services":{"web":{"owed":{"x":-9223372036854775808}}}}`))
+	f.Add([]byte(`{"services":{"web":{"owed":{"10.0.0.1":9}}}}`))
 	f.Add([]byte(`null`))
 	dir := f.TempDir()
 	f.Fuzz(func(t *testing.T, raw []byte) {

@@ -185,7 +185,7 @@ func (b balancer) stays(when, want string, d time.Duration) {
 
 func withAgent(t *testing.T, prog peer.Program) (*sidecar, balancer) {
 	s := newSidecar(t)
-	return s, startBalancer(t, prog, "", fmt.Sprintf("check inter 100ms agent-check agent-addr 127.0.0.1 agent-port %d agent-inter 50ms agent-send web\\n", s.agent))
+	return s, startBalancer(t, prog, "", fmt.Sprintf("check inter 100ms agent-check agent-addr 127.0.0.1 agent-port %d agent-inter 20ms agent-send web\\n", s.agent))
 }
 
 func TestHAProxyFollowsTheAgent(t *testing.T) {

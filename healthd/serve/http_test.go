@@ -316,7 +316,8 @@ func TestLongPollAnswersAtOnceWhenItsServiceChanges(t *testing.T) {
 		return answer{resp.StatusCode, resp.Header.Get("Lbmedic-Generation"), time.Since(start)}
 	}
 	tag := b.Latest().Tag()
-	if a := poll("0123abcd-1", "5s"); a.took > 2*time.Second || a.tag != tag {
+	_, number, _ := strings.Cut(tag, "-")
+	if a := poll("0123abcd-"+number, "5s"); a.took > 2*time.Second || a.tag != tag {
 		t.Errorf("a tag of another run: %+v", a)
 	}
 	if a := poll(tag, "30ms"); a.took < 30*time.Millisecond || a.code != 200 || a.tag != tag {
@@ -468,26 +469,42 @@ func TestSilentConnectionsKeepNobodyOut(t *testing.T) {
 }
 
 func TestOneAddressCannotTakeAllPlaces(t *testing.T) {
-	ip := foreign(t)
 	b := board(t)
 	report(b, "web/app", healthd.OK, 1)
-	address := serving(t, ip+":0", NewHTTP(HTTPSettings{Source: b, Limits: Limits{PerAddress: 4}}))
+	l, err := net.Listen("tcp", foreign(t)+":0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := guard(l, Limits{PerAddress: 4})
+	h := NewHTTP(HTTPSettings{Source: b})
+	until(t, func(ctx context.Context) error { return h.run(ctx, g) })
+	idle := func() (n int) {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		for c := range g.open {
+			if c.phase.Load() == idling {
+				n++
+			}
+		}
+		return n
+	}
 	var conns []net.Conn
 	for range 5 {
-		c, err := net.Dial("tcp", address)
+		c, err := net.Dial("tcp", l.Addr().String())
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer c.Close()
-		conns = append(conns, c)
-		if len(conns) < 5 { // answered once, so that it is known to be in, and idle
-			if _, err := io.WriteString(c, "GET /health/web HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
-				t.Fatal(err)
-			}
-			if resp, err := http.ReadResponse(bufio.NewReader(c), nil); err != nil || resp.StatusCode != 200 {
-				t.Fatal(resp, err)
-			}
+		if conns = append(conns, c); len(conns) == 5 {
+			break
 		}
+		if _, err := io.WriteString(c, "GET /health/web HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		if resp, err := http.ReadResponse(bufio.NewReader(c), nil); err != nil || resp.StatusCode != 200 {
+			t.Fatal(resp, err)
+		}
+		waitFor(t, func() bool { return idle() == len(conns) })
 	}
 	if err := conns[0].SetReadDeadline(time.Now().Add(5 * time.Second)); err != nil {
 		t.Fatal(err)
