@@ -11,7 +11,7 @@ import (
 )
 
 func newDemoCommand(a *app) *cobra.Command {
-	var once bool
+	var s demo.Settings
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "a whole stack on loopback: a failure, a repair, a deploy, one timeline",
@@ -25,7 +25,7 @@ Exit status 0: all went as promised; 1: a step could not be done; 3: a promise w
 			if err != nil {
 				return fmt.Errorf("find the program that runs: %w", err)
 			}
-			s := demo.Settings{Program: program, Once: once, Timeline: a.stdout, Colour: a.colour()}
+			s.Program, s.Timeline, s.Colour = program, a.stdout, a.colour()
 			switch {
 			case a.json():
 				s.Timeline, s.Colour = a.stderr, false
@@ -46,7 +46,9 @@ Exit status 0: all went as promised; 1: a step could not be done; 3: a promise w
 			return err
 		},
 	}
-	cmd.Flags().BoolVar(&once, "once", false, "end after the story instead of staying up")
+	cmd.Flags().BoolVar(&s.Once, "once", false, "end after the story instead of staying up")
+	cmd.Flags().StringVar(&s.HAProxy, "haproxy", "", "another HAProxy than the installed one")
+	cmd.Flags().StringVar(&s.Nginx, "nginx", "", "another nginx than the installed one")
 	cmd.AddCommand(newDemoAppCommand())
 	return cmd
 }

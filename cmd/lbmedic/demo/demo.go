@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os/exec"
+	"path/filepath"
 	"time"
 
 	"github.com/lbmedic/lbmedic/internal/peer"
@@ -19,18 +21,32 @@ type Settings struct {
 	Once     bool      // end after the story; otherwise the stack stays up until ctx is done
 	Timeline io.Writer // gets a line for each event while it happens
 	Colour   bool      // of the timeline
+	HAProxy  string    // another HAProxy than the installed one; a path
+	Nginx    string    // another nginx than the installed one; a path
 }
 
 // storyLimit bounds everything from the first program to the verdict.
 const storyLimit = time.Minute
 
 // ErrNoHAProxy says that the demo cannot be given.
-var ErrNoHAProxy = errors.New("haproxy is not installed, and the demo needs a real one: apt-get install haproxy (nginx is optional)")
+var ErrNoHAProxy = errors.New("the demo needs a real haproxy, and there is none: apt-get install haproxy (nginx is optional)")
+
+// program is the one at path, or the installed one where no path is named.
+func program(kind, path string) (peer.Program, bool) {
+	if path == "" {
+		return peer.Installed(kind)
+	}
+	path, err := exec.LookPath(path)
+	if err == nil {
+		path, err = filepath.Abs(path)
+	}
+	return peer.Program{Name: kind, Kind: kind, Path: path}, err == nil
+}
 
 // Run plays the story and hands the report to told, once. Its error is that of a step that did not happen, of told, or
 // ctx's if that ends before the story does. A report with broken promises is no error.
 func Run(ctx context.Context, s Settings, told func(*Report) error) (err error) {
-	haproxy, ok := peer.Installed("haproxy")
+	haproxy, ok := program("haproxy", s.HAProxy)
 	if !ok {
 		return ErrNoHAProxy
 	}
@@ -43,7 +59,7 @@ func Run(ctx context.Context, s Settings, told func(*Report) error) (err error) 
 	defer func() {
 		var step *stepError
 		if errors.As(err, &step) && ctx.Err() == nil {
-			err = errors.Join(err, line.flush(), step.showLogs(s.Timeline))
+			err = errors.Join(err, line.between(func() error { return step.showLogs(s.Timeline) }))
 		}
 		err = errors.Join(err, stage.close(), line.flush())
 		if ctx.Err() != nil && err != nil {
@@ -51,21 +67,22 @@ func Run(ctx context.Context, s Settings, told func(*Report) error) (err error) 
 		}
 	}()
 	stage.attend(line.Run)
-	report, err := perform(stage, haproxy, begun)
+	nginx, _ := program("nginx", s.Nginx)
+	report, err := perform(stage, haproxy, nginx, begun)
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(line.flush(), told(report)); err != nil || s.Once {
+	if err := line.between(func() error { return told(report) }); err != nil || s.Once {
 		return err
 	}
-	return stay(ctx, stage, s.Timeline)
+	return stay(ctx, stage)
 }
 
-// perform sets the stage, plays the story and judges it.
-func perform(s *stage, haproxy peer.Program, begun time.Time) (*Report, error) {
+// perform sets the stage, plays the story and judges it. nginx without a path is not installed.
+func perform(s *stage, haproxy, nginx peer.Program, begun time.Time) (*Report, error) {
 	ctx, cancel := context.WithTimeoutCause(s.watch, storyLimit, fmt.Errorf("the story was not over after %s", storyLimit))
 	defer cancel()
-	if err := s.set(haproxy); err != nil {
+	if err := s.set(haproxy, nginx); err != nil {
 		return nil, err
 	}
 	version, _, _ := s.observer.effort()
@@ -73,7 +90,7 @@ func perform(s *stage, haproxy peer.Program, begun time.Time) (*Report, error) {
 	if s.otherPort != "" {
 		s.line.tell(time.Now(), "demo", quiet, "%s", s.otherPort)
 	}
-	nginx, err := s.tellNginx(ctx)
+	nginxVersion, err := s.tellNginx(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -84,7 +101,7 @@ func perform(s *stage, haproxy peer.Program, begun time.Time) (*Report, error) {
 		return nil, err
 	}
 	report := newReport(history)
-	report.Nginx, report.Timeline = nginx, s.line.told()
+	report.Nginx, report.Timeline = nginxVersion, s.line.told()
 	var gap time.Duration
 	report.HAProxy, report.Looks, gap = s.observer.effort()
 	report.Gap, report.Figures.Story = inMS(gap), inMS(time.Since(begun))
@@ -108,18 +125,4 @@ func (s *stage) tellNginx(ctx context.Context) (version string, err error) {
 		s.line.tell(time.Now(), "nginx", good, "nginx %s on http://%s before the same apps; %s answers through it", version, s.layout.nginx, by)
 	}
 	return version, err
-}
-
-// stay keeps the stack up under load until ctx is done.
-func stay(ctx context.Context, s *stage, w io.Writer) error {
-	s.line.tell(time.Now(), "demo", title, "the stack stays up, under load, until ^C; try these:")
-	for _, hint := range s.hints() {
-		s.line.tell(time.Now(), "demo", plain, "  %s", hint)
-	}
-	load := newLoad("http://"+s.front+"/", newTally(After))
-	err := load.Run(s.watch)
-	if ctx.Err() != nil {
-		return nil // ^C is how it ends
-	}
-	return errors.Join(err, context.Cause(s.watch))
 }

@@ -88,11 +88,8 @@ func (l layout) controllerConfig(h *peer.HAProxy, nginx *peer.Nginx) string {
     sidecar: http://{address}:%s/health/by-port/{port}
 `, balancer, h.Config, h.Socket, h.Master, h.Program.Path, port)
 	if nginx != nil {
-		fmt.Fprintf(&b, `  internal:
-    nginx: {config: %s, prefix: %s, program: %s, edit: true}
-    sidecar: http://{address}:%s/health/by-port/{port}
-    policy: {mode: observe}
-`, nginx.Config, nginx.Dir, nginx.Program.Path, port)
+		fmt.Fprintf(&b, "  %s:\n    nginx: {config: %s, prefix: %s, program: %s, edit: true}\n    policy: {mode: observe}\n",
+			second, nginx.Config, nginx.Dir, nginx.Program.Path)
 	}
 	fmt.Fprintf(&b, `policy:
   mode: enforce

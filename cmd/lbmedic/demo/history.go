@@ -15,8 +15,15 @@ const (
 	After    Phase = "after"    // app2 serves its new release
 )
 
+// The phases of a second load, through nginx.
+const (
+	NginxDrain Phase = "nginx-drain" // nginx is told to leave app3 alone, by an edit of its configuration
+	NginxOut   Phase = "nginx-out"   // it does
+	NginxReady Phase = "nginx-ready" // it is told to use app3 again
+)
+
 // phases in the order of the story.
-var phases = []Phase{Calm, Broken, Out, Returned, Deploy, After}
+var phases = []Phase{Calm, Broken, Out, Returned, Deploy, After, NginxDrain, NginxOut, NginxReady}
 
 // Act is something that the story does.
 type Act string
@@ -69,6 +76,7 @@ type History struct {
 	Words  []Word
 	Rest   Sample // app2 in HAProxy after it was said to be drained, before it was stopped
 	Counts map[Phase]Count
+	Nginx  bool // nginx took part
 }
 
 // step is the time of an act.

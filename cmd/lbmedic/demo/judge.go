@@ -20,12 +20,15 @@ type Promise struct {
 	Detail string `json:"detail"`
 }
 
+// rule is how one promise is judged: whether it was kept, and what was seen.
+type rule struct {
+	name  string
+	judge func(*History) (kept bool, detail string)
+}
+
 // promises are all of them, in the order of the story. Each is judged by what HAProxy itself showed and by what the
 // users of the load met; the words of lbmedic are believed in nothing but the time of a check's result.
-var promises = []struct {
-	name  string
-	judge func(*History) (bool, string)
-}{
+var promises = []rule{
 	{"all apps serve", allServe},
 	{"users meet the failure", failureIsReal},
 	{"the failing app is taken out", takenOut},
@@ -36,14 +39,15 @@ var promises = []struct {
 	{"its new release serves", newReleaseServes},
 	{"no request is lost during the deploy", deployLosesNothing},
 	{"users meet errors in the break alone", errorsInTheBreakAlone},
+	{"nginx drains by an edit", nginxDrains},
 }
 
 // Judge decides which promises a history keeps.
 func Judge(h *History) []Promise {
 	out := make([]Promise, len(promises))
 	for i, p := range promises {
-		kept, detail := p.judge(h)
-		out[i] = Promise{Name: p.name, Kept: kept, Detail: detail}
+		out[i].Name = p.name
+		out[i].Kept, out[i].Detail = p.judge(h)
 	}
 	return out
 }
@@ -177,6 +181,24 @@ func errorsInTheBreakAlone(h *History) (bool, string) {
 		return false, "requests without a good answer: " + strings.Join(wrong, ", ")
 	}
 	return sent >= leastSent, fmt.Sprintf("%d during the break, 0 of %d otherwise", h.Counts[Broken].Sent-h.Counts[Broken].OK, sent)
+}
+
+// nginxDrains is judged by who answered through nginx, which itself says nothing about its servers.
+func nginxDrains(h *History) (bool, string) {
+	if !h.Nginx {
+		return true, "nginx is not installed: nothing was promised"
+	}
+	out := h.Counts[NginxOut]
+	drained, back := out.By[spared+" "+oldRelease], h.Counts[NginxReady].By[spared+" "+oldRelease]
+	switch {
+	case out.Sent < leastSent:
+		return false, fmt.Sprintf("only %d requests were sent while %s was drained: that shows nothing", out.Sent, spared)
+	case drained > 0:
+		return false, fmt.Sprintf("%s answered %d requests that were sent after it was called drained", spared, drained)
+	case back == 0:
+		return false, spared + " answered nothing after it was called ready"
+	}
+	return true, fmt.Sprintf("%s answered 0 of %d requests while it was out, and %d afterwards", spared, out.Sent, back)
 }
 
 // ms is a duration in whole milliseconds, rounded up: a limit is never kept by rounding.

@@ -14,9 +14,11 @@ import (
 // The cast of the story.
 const (
 	backend    = "web"
-	balancer   = "edge"
-	broken     = "app1" // whose dependency fails
-	deployed   = "app2" // which gets a new release
+	balancer   = "edge"     // HAProxy
+	second     = "internal" // nginx
+	broken     = "app1"     // whose dependency fails
+	deployed   = "app2"     // which gets a new release
+	spared     = "app3"     // which nginx is told to leave alone
 	oldRelease = "v1"
 	newRelease = "v2"
 )

@@ -13,20 +13,22 @@ import (
 )
 
 const (
-	// Rate is how many requests the load sends in a second, in an even rhythm whatever the answers do.
-	Rate = 200
+	rate      = 200 // requests in a second through HAProxy, in an even rhythm whatever the answers do
+	nginxRate = 50  // through nginx
 
 	answerWithin  = 5 * time.Second
-	maxInFlight   = 1000 // Rate for as long as an answer may take
+	maxInFlight   = 1000 // rate for as long as an answer may take
 	maxAnswerSize = 64 << 10
 )
 
-// load is the users: steady POSTs, every other one on a new connection. Nothing is sent twice: a POST whose body
+// load is users: steady POSTs on new connections, mixed with connections that are kept. Nothing is sent twice: a POST whose body
 // cannot be read again is not repeated by Go's client, which would hide what was lost.
 type load struct {
 	url   string
+	rate  int         // requests in a second
 	fresh http.Client // a new connection each
-	kept  http.Client // connections that are kept and used again
+	kept  http.Client // connections that are kept and used again; every other request, where mixed
+	mixed bool
 	tally *tally
 }
 
@@ -39,12 +41,12 @@ type answer struct {
 	err    error
 }
 
-func newLoad(target string, t *tally) *load {
+func newLoad(target string, rate int, mixed bool, t *tally) *load {
 	// Connections are given up here long before HAProxy closes them (timeout http-keep-alive), so that none is used in
 	// the moment in which the other side closes it.
 	kept := &http.Transport{MaxIdleConnsPerHost: 64, IdleConnTimeout: 5 * time.Second}
 	fresh := &http.Transport{DisableKeepAlives: true}
-	return &load{url: target, tally: t,
+	return &load{url: target, rate: rate, mixed: mixed, tally: t,
 		fresh: http.Client{Transport: fresh, Timeout: answerWithin}, kept: http.Client{Transport: kept, Timeout: answerWithin}}
 }
 
@@ -74,7 +76,7 @@ func (l *load) Run(ctx context.Context) error {
 		default:
 			l.tally.ended(phase, answer{err: fmt.Errorf("%d requests are waiting for an answer already", maxInFlight)})
 		}
-		next = next.Add(time.Second / Rate)
+		next = next.Add(time.Second / time.Duration(l.rate))
 		if late := time.Since(next); late > time.Second { // this machine stood still: do not make up for it in one burst
 			next = next.Add(late)
 		}
@@ -92,9 +94,9 @@ func (l *load) send(ctx context.Context, n int) answer {
 		return answer{err: err}
 	}
 	req.ContentLength = int64(len(body))
-	client := &l.kept
-	if n%2 == 0 {
-		client = &l.fresh
+	client := &l.fresh
+	if l.mixed && n%2 == 1 {
+		client = &l.kept
 	}
 	begun := time.Now()
 	resp, err := client.Do(req)

@@ -66,6 +66,7 @@ func (p *process) stop(grace time.Duration) error {
 	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, syscall.ESRCH) {
 		p.log.Write(fmt.Appendf(nil, "signal %s: %v\n", p.name, err))
 	}
+	p.cmd.Process.Signal(syscall.SIGCONT) // it may have been stopped, and then hears nothing else
 	timer := time.NewTimer(grace)
 	defer timer.Stop()
 	select {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -79,16 +80,19 @@ func inMS(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 // Print writes the summary for people.
 func (r *Report) Print(w io.Writer, colour bool) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "\n%s\n", title.draw(fmt.Sprintf("%-10s%7s%7s%8s%6s%11s  %s", "PHASE", "SENT", "OK", "ERRORS", "LOST", "P99", "ANSWERED BY"), colour))
+	fmt.Fprintf(&b, "\n%s\n", title.draw(fmt.Sprintf("%-12s%6s%7s%8s%6s%11s  %s", "PHASE", "SENT", "OK", "ERRORS", "LOST", "P99", "ANSWERED BY"), colour))
 	for _, p := range r.Phases {
-		line := fmt.Sprintf("%-10s%7d%7d%8d%6d%8.1f ms  %s", p.Phase, p.Sent, p.OK, p.Errors, p.Lost, p.P99, p.by())
+		if p.Sent == 0 {
+			continue
+		}
+		line := fmt.Sprintf("%-12s%6d%7d%8d%6d%8.1f ms  %s", p.Phase, p.Sent, p.OK, p.Errors, p.Lost, p.P99, p.by())
 		fmt.Fprintln(&b, p.tone().draw(line, colour))
 	}
 	f := r.Figures
-	fmt.Fprintf(&b, "\ntime to detect %7.0f ms   from the failure to the check result that reached fall\n", f.Detect)
-	fmt.Fprintf(&b, "time to remove %7.0f ms   from that result to HAProxy not routing (limit %.0f ms)\n", f.Remove, f.Limit)
-	fmt.Fprintf(&b, "time to return %7.0f ms   from the dependency healing to HAProxy routing, by its own rise\n", f.Return)
-	fmt.Fprintf(&b, "deploy         %7.0f ms   from drain to HAProxy routing to the new release; %.0f ms of it to drain\n", f.Deploy, f.Drain)
+	fmt.Fprintf(&b, "\ntime to detect %7.0f ms   from the failure to the check result that reached fall\n", math.Ceil(f.Detect))
+	fmt.Fprintf(&b, "time to remove %7.0f ms   from that result to HAProxy not routing (limit %.0f ms)\n", math.Ceil(f.Remove), f.Limit)
+	fmt.Fprintf(&b, "time to return %7.0f ms   from the dependency healing to HAProxy routing, by its own rise\n", math.Ceil(f.Return))
+	fmt.Fprintf(&b, "deploy         %7.0f ms   from drain to HAProxy routing to the new release; %.0f ms of it to drain\n", math.Ceil(f.Deploy), math.Ceil(f.Drain))
 	fmt.Fprintf(&b, "\nHAProxy %s was looked at %d times; %.0f ms between two looks at most\n\n", r.HAProxy, r.Looks, r.Gap)
 	for _, p := range r.Promises {
 		word, how := "kept  ", good

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/lbmedic/lbmedic/internal/peer"
@@ -31,6 +32,7 @@ type stage struct {
 	observer   *observer
 	admin      *admin.Client
 
+	free  atomic.Bool             // whoever watches may kill what he likes
 	fail  context.CancelCauseFunc // ends the story: something died that should live
 	watch context.Context         // of those who watch: ends before anything is stopped
 	parts sync.WaitGroup
@@ -77,7 +79,7 @@ func (s *stage) close() error {
 }
 
 // set starts everything, and returns once all of it answers.
-func (s *stage) set(haproxy peer.Program) error {
+func (s *stage) set(haproxy, nginx peer.Program) error {
 	for _, p := range s.layout.apps {
 		if err := s.setApp(p); err != nil {
 			return err
@@ -86,7 +88,7 @@ func (s *stage) set(haproxy peer.Program) error {
 	if err := s.setHAProxy(haproxy); err != nil {
 		return err
 	}
-	if err := s.setNginx(); err != nil {
+	if err := s.setNginx(nginx); err != nil {
 		return err
 	}
 	return s.setController()
@@ -165,9 +167,8 @@ func (s *stage) setHAProxy(prog peer.Program) error {
 	})
 }
 
-func (s *stage) setNginx() error {
-	prog, ok := peer.Installed("nginx")
-	if !ok {
+func (s *stage) setNginx(prog peer.Program) error {
+	if prog.Path == "" {
 		return nil
 	}
 	dir := filepath.Join(s.dir, "nginx")
@@ -208,7 +209,11 @@ func (s *stage) guard(p *process) {
 		select {
 		case <-s.watch.Done():
 		case <-p.ended:
-			if !p.stopping.Load() {
+			switch {
+			case p.stopping.Load():
+			case s.free.Load():
+				s.tell("demo", bad, "%s", p.alive())
+			default:
 				s.fail(&stepError{step: "keep " + p.name + " running", cause: p.alive(), logs: []logOf{{p.name, p.log.String}}})
 			}
 		}

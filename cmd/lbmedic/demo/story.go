@@ -2,9 +2,9 @@ package demo
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"net"
-	"path/filepath"
+	"maps"
 	"time"
 
 	"github.com/lbmedic/lbmedic/internal/child"
@@ -22,8 +22,9 @@ const (
 // story is what happens on the stage. Every step is over when HAProxy itself shows it.
 type story struct {
 	*stage
-	tally   *tally
-	history History
+	tally      *tally
+	nginxTally *tally // nil: without nginx
+	history    History
 }
 
 func (s *story) act(a Act) time.Time {
@@ -32,32 +33,34 @@ func (s *story) act(a Act) time.Time {
 	return now
 }
 
-// tell is about this moment.
-func (s *story) tell(who string, how tone, format string, args ...any) {
-	s.line.tell(time.Now(), who, how, format, args...)
-}
-
 // play plays the story under load and returns its history. What ends it early is ctx, or a step that does not happen.
 func (s *story) play(ctx context.Context) (*History, error) {
-	load := newLoad("http://"+s.front+"/", s.tally)
-	loading, stop := context.WithCancel(context.WithoutCancel(ctx))
-	ended := make(chan error, 1)
-	go func() { ended <- load.Run(loading) }()
-	err := s.acts(ctx)
-	stop()
-	if loadErr := <-ended; err == nil {
-		err = loadErr
-	}
+	err := under(newLoad("http://"+s.front+"/", rate, true, s.tally), func() error { return s.acts(ctx) })
 	s.history.Seen = s.observer.sightings()
 	for _, ear := range s.ears {
 		s.history.Words = append(s.history.Words, ear.heard()...)
 	}
 	s.history.Counts = s.tally.total()
+	if s.nginxTally != nil {
+		s.history.Nginx = true
+		maps.Copy(s.history.Counts, s.nginxTally.total())
+	}
 	return &s.history, err
 }
 
+// under does something under load, and returns when every answer has come.
+func under(l *load, do func() error) error {
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
+	ended := make(chan error, 1)
+	go func() { ended <- l.Run(ctx) }()
+	err := do()
+	stop()
+	return errors.Join(err, <-ended)
+}
+
 func (s *story) acts(ctx context.Context) error {
-	s.tell("users", plain, "%d POSTs a second through HAProxy, every other one on a new connection", Rate)
+	s.tell("users", plain, "%d POSTs a second through HAProxy, every other one on a new connection", rate)
 	if err := dwell(ctx, phaseTime); err != nil {
 		return err
 	}
@@ -67,7 +70,10 @@ func (s *story) acts(ctx context.Context) error {
 		}
 	}
 	s.tally.enter(After)
-	return dwell(ctx, phaseTime)
+	if s.nginx == nil {
+		return dwell(ctx, phaseTime)
+	}
+	return s.edit(ctx)
 }
 
 // breakAndRemove: the dependency of one app fails, users meet errors, and HAProxy is told.
@@ -158,7 +164,11 @@ func (s *story) deploy(ctx context.Context) error {
 		return err
 	}
 	c := s.tally.total()[Deploy]
-	s.tell("users", good, "%d requests during the deploy, %d errors, %d lost", c.Sent, c.Errors, c.Lost)
+	how := good
+	if c.OK != c.Sent {
+		how = bad
+	}
+	s.tell("users", how, "%d requests during the deploy, %d errors, %d lost", c.Sent, c.Errors, c.Lost)
 	return nil
 }
 
@@ -189,8 +199,11 @@ func (s *story) replace(ctx context.Context) error {
 	err := await(ctx, "the sidecar of "+deployed+" passes", failLimit, s.logs(deployed), func(ctx context.Context) error {
 		return s.ears[deployed].passedSince(ctx, time.Now())
 	})
-	s.act(ActReplaced)
-	return err
+	if err != nil {
+		return err
+	}
+	s.line.tell(s.act(ActReplaced), "sidecar", good, "%s %s: its checks pass", deployed, newRelease)
+	return nil
 }
 
 func (l layout) where(name string) place {
@@ -200,6 +213,34 @@ func (l layout) where(name string) place {
 		}
 	}
 	return place{}
+}
+
+// edit drains a server of nginx by the smallest edit of its configuration and a reload, and takes the edit back. Users
+// come on new connections: nginx closes those that it kept when it reloads, whoever asks it to.
+func (s *story) edit(ctx context.Context) error {
+	s.nginxTally = newTally(NginxDrain)
+	server := second + "/" + backend + "/" + s.where(spared).address
+	return under(newLoad("http://"+s.layout.nginx+"/", nginxRate, false, s.nginxTally), func() error {
+		if err := dwell(ctx, phaseTime/2); err != nil {
+			return err
+		}
+		s.tell("demo", title, "nginx is told to leave %s alone: lbmedic drain %s --wait", spared, server)
+		if err := s.lbmedic(ctx, "drain", server, "--wait", "--timeout", drainLimit.String()); err != nil {
+			return err
+		}
+		s.nginxTally.enter(NginxOut)
+		s.tell("nginx", bad, "%s: down, by an edit of %s and a reload", spared, s.nginx.Config)
+		if err := dwell(ctx, phaseTime); err != nil {
+			return err
+		}
+		s.nginxTally.enter(NginxReady)
+		s.tell("demo", title, "lbmedic ready %s", server)
+		if err := s.lbmedic(ctx, "ready", server); err != nil {
+			return err
+		}
+		s.tell("nginx", good, "%s: in use again", spared)
+		return dwell(ctx, phaseTime)
+	})
 }
 
 // lbmedic runs a command of the command line, as an operator does.
@@ -213,25 +254,4 @@ func (s *stage) lbmedic(ctx context.Context, args ...string) error {
 		}
 		return err
 	})
-}
-
-// play hints for whoever stays.
-func (s *stage) hints() []string {
-	socket := " --socket " + s.adminSocket()
-	hints := []string{
-		"curl -d order http://" + s.front + "/",
-		"open http://" + s.stats + "/ (HAProxy's own page)",
-		s.program + " status" + socket,
-		s.program + " drain " + backend + "/app3 --wait" + socket,
-		s.program + " ready " + backend + "/app3" + socket,
-		s.program + " events -f" + socket,
-		fmt.Sprintf("kill -STOP %d (app3 hangs; kill -CONT %d heals it)", s.apps["app3"].pid(), s.apps["app3"].pid()),
-		"curl -i " + s.where(broken).health(),
-		"less " + filepath.Join(s.dir, "edge.yaml"),
-	}
-	if s.nginx != nil {
-		_, port, _ := net.SplitHostPort(s.layout.nginx)
-		hints = append(hints, "curl http://127.0.0.1:"+port+"/ (nginx)")
-	}
-	return hints
 }

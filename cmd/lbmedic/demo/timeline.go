@@ -2,6 +2,7 @@ package demo
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -90,10 +91,21 @@ func (t *timeline) Run(ctx context.Context) error {
 // flush prints everything that was told.
 func (t *timeline) flush() error { return t.print(time.Time{}) }
 
+// between prints everything that was told and then has show print something else, with no line in its midst.
+func (t *timeline) between(show func() error) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return errors.Join(t.printLocked(time.Time{}), show())
+}
+
 // print prints the lines up to a time; the zero time is all of them.
 func (t *timeline) print(until time.Time) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	return t.printLocked(until)
+}
+
+func (t *timeline) printLocked(until time.Time) error {
 	n := len(t.pending)
 	if !until.IsZero() {
 		n = 0

@@ -85,3 +85,8 @@ func (s *stage) askNginx(ctx context.Context) (version, by string, err error) {
 	}
 	return strings.TrimPrefix(resp.Header.Get("Server"), "nginx/"), resp.Header.Get(appHeader), nil
 }
+
+// tell is about this moment.
+func (s *stage) tell(who string, how tone, format string, args ...any) {
+	s.line.tell(time.Now(), who, how, format, args...)
+}
