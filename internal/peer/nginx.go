@@ -47,8 +47,8 @@ func StartNginx(prog Program, dir, config, address string) (*Nginx, error) {
 		return nil, err
 	}
 	return n, n.waitFor("start "+prog.Name, func() error {
-		if _, err := os.Stat(n.PIDFile); err != nil {
-			return err
+		if pid, err := os.ReadFile(n.PIDFile); err != nil || len(pid) == 0 {
+			return fmt.Errorf("the pid file is not written yet: %w", err)
 		}
 		c, err := net.Dial("tcp", address)
 		if err != nil {
