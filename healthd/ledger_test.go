@@ -24,6 +24,11 @@ func TestReadyIsOnlyTheEdgeThatEndsOurOwn(t *testing.T) {
 				t.Fatalf("changed is %v from %v to %v", changed, ledger, next)
 			}
 			ledger = next
+			if order != Ready {
+				if _, changed := ledger.Heard("nobody"); changed {
+					t.Fatalf("nobody took ready in %v", ledger)
+				}
+			}
 			switch {
 			case order != Ready:
 				if !ok || word != order {
@@ -33,6 +38,12 @@ func TestReadyIsOnlyTheEdgeThatEndsOurOwn(t *testing.T) {
 			case owed[who] > 0:
 				if !ok || word != Ready {
 					t.Fatalf("%s was told %s, %v but is owed ready", who, word, ok)
+				}
+				if !rapid.Bool().Draw(t, "taken") { // the check was given up: it still is
+					continue
+				}
+				if ledger, changed = ledger.Heard(who); !changed {
+					t.Fatalf("%s took ready and nothing changed in %v", who, ledger)
 				}
 				owed[who]--
 			case ok:

@@ -200,13 +200,13 @@ func (b *Board) Order(service string, a healthd.Admin) error {
 	return nil
 }
 
-// Say gives the admin word that one balancer is to hear over the agent-check about a service: Drain, Maint, or Ready as the edge that ends
-// them; ok is false where it is to hear none. See healthd.Ledger. What the word commits us to is on disk before it is returned.
+// Say gives the admin word that one balancer is to hear over the agent-check about a service: Drain, Maint, or Ready where it is owed that;
+// ok is false where it is to hear none. See healthd.Ledger. What the word commits us to is on disk before it is returned.
 func (b *Board) Say(service string, balancer netip.Addr) (word healthd.AdminState, ok bool, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	o := b.orders.Services[service]
-	word, ok, ledger, changed := o.Owed.Say(balancer.WithZone("").Unmap().String(), o.State)
+	word, ok, ledger, changed := o.Owed.Say(keyOf(balancer), o.State)
 	if !changed {
 		return word, ok, nil
 	}
@@ -218,6 +218,25 @@ func (b *Board) Say(service string, balancer netip.Addr) (word healthd.AdminStat
 	b.orders = orders
 	return word, ok, nil
 }
+
+// Heard notes that a balancer took the word Ready. An error means that a restart would give it once more than needed.
+func (b *Board) Heard(service string, balancer netip.Addr) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	o := b.orders.Services[service]
+	ledger, changed := o.Owed.Heard(keyOf(balancer))
+	if !changed {
+		return nil
+	}
+	o.Owed = ledger
+	b.orders = b.orders.replace(service, o)
+	if err := b.orders.save(b.dir); err != nil {
+		return fmt.Errorf("note that %s took %s back: %w", balancer, service, err)
+	}
+	return nil
+}
+
+func keyOf(balancer netip.Addr) string { return balancer.WithZone("").Unmap().String() }
 
 // Run publishes details and saves the snapshot, once a second if it changed and twice a minute if not, until ctx ends; then once more.
 func (b *Board) Run(ctx context.Context) error {

@@ -157,6 +157,11 @@ func TestOrdersAndWhatIsOwedSurviveARestart(t *testing.T) {
 		if !ok {
 			return ""
 		}
+		if word == healthd.Ready {
+			if err := b.Heard("web", who); err != nil {
+				t.Fatal(err)
+			}
+		}
 		return word.String()
 	}
 	b := board(t, dir)
@@ -300,6 +305,9 @@ func FuzzOrdersFile(f *testing.F) {
 		}
 		for range 5 {
 			if _, _, err := b.Say("web", netip.MustParseAddr("10.0.0.1")); err != nil {
+				t.Fatal(err)
+			}
+			if err := b.Heard("web", netip.MustParseAddr("10.0.0.1")); err != nil {
 				t.Fatal(err)
 			}
 		}

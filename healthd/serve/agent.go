@@ -95,7 +95,8 @@ func (a *Agent) Run(ctx context.Context, listen func() (net.Listener, error)) er
 }
 
 // answer writes the line, ends our side, and reads what the caller sent: closing with unread bytes would send a reset, which eats
-// the answer before HAProxy reads it.
+// the answer before HAProxy reads it. HAProxy (2.2 to 3.2) resets a check that it has given up, so that the write fails and a "ready" that
+// nobody read is not taken for heard; how a check that did read it ends, by a reset or not, says nothing.
 func (a *Agent) answer(c *conn) {
 	defer func() { _ = c.Close() }()
 	if err := c.SetDeadline(time.Now().Add(agentCall)); err != nil {
@@ -105,14 +106,18 @@ func (a *Agent) answer(c *conn) {
 	if a.settings.Send {
 		service = nameFrom(c, service)
 	}
-	text, err := a.line(service, c)
-	a.tell(err)
+	text, returns, err := a.line(service, c)
 	if text == "" || err != nil {
+		a.tell(err)
 		return
 	}
 	if _, err := io.WriteString(c, text); err != nil {
 		return
 	}
+	if returns {
+		err = a.settings.Orders.Heard(service, c.peer)
+	}
+	a.tell(err)
 	if err := c.CloseWrite(); err != nil {
 		return
 	}
@@ -134,22 +139,23 @@ func nameFrom(c *conn, service string) string {
 	return name
 }
 
-// line is what the caller is to hear: the admin word where there is one, else the health word; empty for nothing.
-func (a *Agent) line(service string, c *conn) (string, error) {
+// line is what the caller is to hear: the admin word where there is one, else the health word; empty for nothing. It returns from an order
+// of ours where the line says "ready".
+func (a *Agent) line(service string, c *conn) (text string, returns bool, err error) {
 	health := (*a.lines.latest())[service]
 	if health == "" {
-		return "", nil
+		return "", false, nil
 	}
 	word, ok, err := a.settings.Orders.Say(service, c.peer)
 	switch {
 	case err != nil:
-		return "", err
+		return "", false, err
 	case ok && word == healthd.Ready:
-		return "ready " + health, nil
+		return "ready " + health, true, nil
 	case ok:
-		return word.String() + "\n", nil
+		return word.String() + "\n", false, nil
 	}
-	return health, nil
+	return health, false, nil
 }
 
 // tell reports a problem once until it changes or is over.

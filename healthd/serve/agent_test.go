@@ -181,6 +181,8 @@ func (broken) Say(string, netip.Addr) (healthd.AdminState, bool, error) {
 	return healthd.Ready, false, errors.New("disk full")
 }
 
+func (broken) Heard(string, netip.Addr) error { return nil }
+
 // A word that could not be undone is not said: silence changes nothing in HAProxy.
 func TestAgentIsSilentWhileOrdersCannotBeKept(t *testing.T) {
 	b := board(t)
@@ -195,6 +197,53 @@ func TestAgentIsSilentWhileOrdersCannotBeKept(t *testing.T) {
 	if len(told) != 1 {
 		t.Errorf("told %d times", len(told))
 	}
+}
+
+// A check that HAProxy gave up before it was answered has not heard that our drain is over; without the next one it would stay drained for ever.
+func TestReadyIsOwedUntilItIsTaken(t *testing.T) {
+	b := board(t)
+	settle(b)
+	order(t, b, "web", healthd.Drain, "x")
+	gate := &gated{Board: b, asked: make(chan bool), open: make(chan bool)}
+	address := agent(t, AgentSettings{Source: b, Orders: gate, Service: "web"})()
+	go func() { <-gate.asked; gate.open <- true }()
+	if got := hear(t, address, "127.0.0.1", ""); got != "drain\n" {
+		t.Fatalf("heard %q", got)
+	}
+	order(t, b, "web", healthd.Ready, "")
+	for range 2 * healthd.Returns {
+		c, err := net.Dial("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		<-gate.asked
+		if err := c.(*net.TCPConn).SetLinger(0); err != nil { // as HAProxy closes
+			t.Fatal(err)
+		}
+		if err := c.Close(); err != nil {
+			t.Fatal(err)
+		}
+		gate.open <- true
+	}
+	for i := range healthd.Returns + 1 {
+		want := map[bool]string{true: "ready up\n", false: "up\n"}[i < healthd.Returns]
+		go func() { <-gate.asked; gate.open <- true }()
+		if got := hear(t, address, "127.0.0.1", ""); got != want {
+			t.Errorf("answer %d: %q, want %q", i, got, want)
+		}
+	}
+}
+
+// gated holds each answer back until the test lets it go.
+type gated struct {
+	*probe.Board
+	asked, open chan bool
+}
+
+func (g *gated) Say(service string, balancer netip.Addr) (healthd.AdminState, bool, error) {
+	g.asked <- true
+	<-g.open
+	return g.Board.Say(service, balancer)
 }
 
 func TestAgentEndsACallerThatNeverCloses(t *testing.T) {

@@ -35,6 +35,10 @@ func (s *sidecar) Say(service string, balancer netip.Addr) (healthd.AdminState, 
 	return s.board.Say(service, balancer)
 }
 
+func (s *sidecar) Heard(service string, balancer netip.Addr) error {
+	return s.board.Heard(service, balancer)
+}
+
 func newSidecar(t *testing.T) *sidecar {
 	s := &sidecar{t: t, dir: t.TempDir(), http: peertest.Port(t), agent: peertest.Port(t), stop: func() {}}
 	t.Cleanup(func() { s.stop() })
@@ -185,7 +189,7 @@ func (b balancer) stays(when, want string, d time.Duration) {
 
 func withAgent(t *testing.T, prog peer.Program) (*sidecar, balancer) {
 	s := newSidecar(t)
-	return s, startBalancer(t, prog, "", fmt.Sprintf("check inter 100ms agent-check agent-addr 127.0.0.1 agent-port %d agent-inter 20ms agent-send web\\n", s.agent))
+	return s, startBalancer(t, prog, "", fmt.Sprintf("check inter 100ms agent-check agent-addr 127.0.0.1 agent-port %d agent-inter 50ms agent-send web\\n", s.agent))
 }
 
 func TestHAProxyFollowsTheAgent(t *testing.T) {

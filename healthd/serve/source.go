@@ -22,6 +22,8 @@ type Source interface {
 // Orders says which admin word a balancer is to hear; a *probe.Board does. See healthd.Ledger.
 type Orders interface {
 	Say(service string, balancer netip.Addr) (word healthd.AdminState, ok bool, err error)
+	// Heard notes that it took the word Ready.
+	Heard(service string, balancer netip.Addr) error
 }
 
 // press keeps what was rendered from the latest snapshot.
