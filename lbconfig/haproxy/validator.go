@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -22,6 +23,24 @@ type Validator struct {
 	Env     []string      // its environment, for "${NAME}"; Process.Environ gives it
 	Dir     string        // its working folder; empty means "/"
 	Timeout time.Duration // 0 means DefaultCheckTimeout
+}
+
+// Validator of an instance: its program with its own arguments, environment and working folder, as a reload would use
+// them. proc is "/proc". One whose root is not this process's root cannot be asked from here.
+func (i Instance) Validator(proc string) (Validator, error) {
+	p := i.Main()
+	if p == nil {
+		return Validator{}, errors.New("check with the instance's own program: it has no process")
+	}
+	if p.Exe == "" || p.Root != "/" {
+		return Validator{}, fmt.Errorf("check with the program of haproxy %d: it cannot be run from here (program %q below root %q); run lbmedic as root and where haproxy runs",
+			p.PID, p.Exe, p.Root)
+	}
+	environ, err := p.Environ(proc)
+	if err != nil {
+		return Validator{}, err
+	}
+	return Validator{Program: p.Exe, Args: p.Command.Check, Env: CheckEnvironment(environ, i.Master != nil), Dir: p.Dir}, nil
 }
 
 // Verdict is what is known about a configuration. The zero value is Unknown.
@@ -81,16 +100,21 @@ func (v Validator) Check(ctx context.Context) (Report, error) {
 	if again, _ := Load(base, c.Files...); again.Hash() != report.Hash {
 		return report, errors.New("check the configuration: a file changed while it was checked; check it again")
 	}
-	report.judge(files, res.Code)
+	report.judge(files, base, res.Code)
 	return report, nil
 }
 
 // notRun is the exit status of a wrapper (env, sh, chroot) that found no program behind it.
 const notRun = 127
 
-func (r *Report) judge(files Files, code int) {
+func (r *Report) judge(files Files, base string, code int) {
 	r.Exit = code
 	r.Problems = ParseMessages(r.Output)
+	for i := range r.Problems { // the program names a file as its arguments do
+		if file := r.Problems[i].File; file != "" && !filepath.IsAbs(file) {
+			r.Problems[i].File = filepath.Join(base, file)
+		}
+	}
 	files.Locate(r.Problems)
 	r.Verdict = Valid
 	if code == 0 {

@@ -3,8 +3,10 @@ package haproxy
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -126,6 +128,80 @@ func TestVariablesComeFromTheInstance(t *testing.T) {
 			t.Errorf("with the variable: %+v, %v", report, err)
 		}
 	})
+}
+
+func TestFilesNamedRelativeToAFolderAreFound(t *testing.T) {
+	peertest.Each(t, "haproxy", func(t *testing.T, prog peer.Program) {
+		dir := peertest.Dir(t)
+		conf := folderOfFiles(t, dir)
+		report, err := Validator{Program: prog.Path, Args: []string{"-C", dir, "-f", "conf"}}.Check(t.Context())
+		if err != nil || report.Verdict != Invalid {
+			t.Fatalf("%+v, %v", report, err)
+		}
+		var files []string
+		for _, p := range report.Problems {
+			if p.Line != 2 || p.Col != 2 {
+				t.Errorf("%+v", p)
+			}
+			files = append(files, p.File)
+		}
+		want := []string{filepath.Join(conf, "10.cfg"), filepath.Join(conf, "B.cfg"), filepath.Join(conf, "a.cfg"), filepath.Join(conf, "c.cfg")}
+		if !slices.Equal(files, want) || !slices.Equal(report.Paths, want) {
+			t.Errorf("problems in %q, read %q", files, report.Paths)
+		}
+	})
+}
+
+// folderOfFiles holds files that HAProxy reads from a folder (each with a bad keyword in line 2) and others that it does not.
+func folderOfFiles(t *testing.T, dir string) string {
+	conf := filepath.Join(dir, "conf")
+	if err := os.Mkdir(conf, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"a.cfg", "B.cfg", "10.cfg", ".hidden.cfg", "a.txt", "b.cfg~"} {
+		if err := os.WriteFile(filepath.Join(conf, name), []byte("global\n bad\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink("a.txt", filepath.Join(conf, "c.cfg")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(filepath.Join(conf, "d.cfg"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mkfifo(filepath.Join(conf, "e.cfg"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return conf
+}
+
+func TestWhatCannotBeReadIsAProblemAndTheRestIsRead(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "a.cfg")
+	if err := os.WriteFile(path, []byte(good), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	files, problems := Load(dir, "none.cfg", "a.cfg", "/dev/null")
+	if len(files) != 1 || len(problems) != 2 || problems[0].Rule != "read" || problems[0].File != filepath.Join(dir, "none.cfg") || problems[1].Rule != "not-a-file" {
+		t.Errorf("%v %v", files.Paths(), problems)
+	}
+}
+
+func TestTheInstalledProgramIsAskedAsItRuns(t *testing.T) {
+	prog, dir := peertest.One(t, "haproxy"), peertest.Dir(t)
+	h := peertest.HAProxy(t, prog, dir, peer.HAProxyGlobal(dir)+strings.ReplaceAll(good, "21990", fmt.Sprint(peertest.Port(t))))
+	i := instanceOf(t, h.PID(), func(i Instance) bool { return len(i.Workers) == 1 })
+	v, err := i.Validator("/proc")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if report, err := v.Check(t.Context()); err != nil || report.Verdict != Valid || !slices.Equal(report.Paths, []string{h.Config}) {
+		t.Errorf("%+v, %v", report, err)
+	}
+	i.Master.Root = "/srv/box"
+	if _, err := i.Validator("/proc"); err == nil {
+		t.Error("a program below another root is asked as if it were here")
+	}
 }
 
 // script writes a program that stands for haproxy.
