@@ -31,6 +31,7 @@ const (
 const (
 	defaultWait = 5 * time.Minute
 	maxWait     = 24 * time.Hour
+	liftedPoll  = 100 * time.Millisecond
 )
 
 var (
@@ -86,12 +87,17 @@ func (s *Server) untilLifted(ctx context.Context, t remediate.Target, stop conte
 	if _, stands := s.Book.Ledger().Orders[t]; !stands {
 		return
 	}
-	for seq := s.Book.Last(); ; seq = s.Book.Last() {
+	// The journal wakes its readers before the ledger is folded, so the ledger is looked at, which costs nothing.
+	tick := time.NewTicker(liftedPoll)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
 		if _, stands := s.Book.Ledger().Orders[t]; !stands {
 			stop(errLifted)
-			return
-		}
-		if s.Book.Wait(ctx, seq) != nil {
 			return
 		}
 	}

@@ -61,6 +61,9 @@ func checkPart(part string, server bool) error {
 	if part == "" {
 		return fmt.Errorf("a part of it is empty")
 	}
+	if part == "." || part == ".." {
+		return fmt.Errorf("%q is no name", part)
+	}
 	if len(part) > maxPart {
 		return fmt.Errorf("a part of it is longer than %d bytes", maxPart)
 	}
