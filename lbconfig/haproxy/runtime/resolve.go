@@ -41,15 +41,20 @@ func (c *Client) Apply(ctx context.Context, expect Generation, commands ...Comma
 		}
 		return report, errors.Join(err, readErr)
 	}
-	var open error
 	for i := range report.Results {
-		r := &report.Results[i]
-		r.settle(truths[i])
-		if r.Outcome == Unknown && open == nil {
-			open = r.Err
+		report.Results[i].settle(truths[i])
+	}
+	return report, report.open()
+}
+
+// open is why the first command whose outcome is not known is not known.
+func (r Report) open() error {
+	for _, result := range r.Results {
+		if result.Outcome == Unknown {
+			return result.Err
 		}
 	}
-	return report, open
+	return nil
 }
 
 func (r *Result) settle(truth Truth) {

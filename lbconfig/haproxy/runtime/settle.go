@@ -3,6 +3,7 @@ package runtime
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -15,42 +16,49 @@ const settleEvery = 20 * time.Millisecond
 // commands that no longer hold once more. It takes at most as long as that check (`timeout check`, or `inter`), and ends with ctx.
 func (c *Client) Settle(ctx context.Context, expect Generation, commands ...Command) (Report, error) {
 	report, err := c.Apply(ctx, expect, commands...)
-	if err != nil {
+	if !report.Sent {
 		return report, err
 	}
 	tick := time.NewTicker(settleEvery)
 	defer tick.Stop()
-	for report.unsettled() {
+	for resent := 0; ; {
+		if i := report.overridden(); i >= 0 && resent < mostResent {
+			resent++
+			again, againErr := c.Apply(ctx, report.Before.Generation(), report.Results[i].Command)
+			if !again.Sent {
+				return report, againErr
+			}
+			report.Results[i] = again.Results[0]
+			continue
+		}
+		if !report.unsettled() {
+			return report, report.open()
+		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return report, fmt.Errorf("settle `%s`: a health check is still under way: %w", describe(commands), context.Cause(ctx))
+			return report, fmt.Errorf("settle %s: a health check is still under way: %w", describe(commands), context.Cause(ctx))
 		}
 		truths, _, err := c.Resolve(ctx, commands...)
 		if err != nil {
 			return report, err
 		}
 		for i := range report.Results {
-			r := &report.Results[i]
-			if truths[i] == HoldsNot && r.Holds == HoldsForNow {
-				again, err := c.Apply(ctx, report.Before.Generation(), r.Command)
-				if err != nil {
-					return report, err
-				}
-				*r = again.Results[0]
-				continue
-			}
-			r.Holds = truths[i]
+			report.Results[i].settle(truths[i])
 		}
 	}
-	return report, nil
+}
+
+// mostResent bounds how often one Settle sends commands again: a server in maintenance stays down whatever is sent.
+const mostResent = 3
+
+// overridden is the first forced health that HAProxy took and does not show, or -1.
+func (r Report) overridden() int {
+	return slices.IndexFunc(r.Results, func(result Result) bool {
+		return result.Command.Verb == SetServerHealth && result.Outcome != Refused && result.Holds == HoldsNot
+	})
 }
 
 func (r Report) unsettled() bool {
-	for _, result := range r.Results {
-		if result.Holds == HoldsForNow {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(r.Results, func(result Result) bool { return result.Holds == HoldsForNow })
 }

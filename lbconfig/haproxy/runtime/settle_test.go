@@ -86,8 +86,24 @@ func TestSettleMakesForcedHealthLast(t *testing.T) {
 		if !errors.Is(err, context.DeadlineExceeded) || report.Results[1].Holds != HoldsForNow {
 			t.Errorf("while the check goes on: %+v, %v", report.Results, err)
 		}
-		go func() { s.pass <- struct{}{} }()
-		report, err = s.client.Settle(t.Context(), Generation{}, Force("web", "app1")...)
+		s.pass <- struct{}{}
+		eventually(t, "the check to end", func() bool { row := s.state(t); return !row.Check.Has(CheckRunning) })
+		if report, err := s.client.Apply(t.Context(), Generation{}, EnableChecks("web", "app1")); err != nil || !report.All(Done) {
+			t.Fatalf("%+v, %v", report, err)
+		}
+		<-s.begun
+		settled := make(chan struct{})
+		go func() {
+			report, err = s.client.Settle(t.Context(), Generation{}, Force("web", "app1")...)
+			close(settled)
+		}()
+		// The check passes once the server is down by force, with that check still under way.
+		eventually(t, "the server to be down by force", func() bool {
+			row := s.state(t)
+			return row.Op == OpStopped && row.Check&(CheckEnabled|CheckRunning) == CheckRunning
+		})
+		s.pass <- struct{}{}
+		<-settled
 		if row := s.state(t); err != nil || !report.All(Done) || report.Results[1].Holds != Holds || row.Op != OpStopped || row.Check.Has(CheckEnabled|CheckRunning) || row.Admin != 0 {
 			t.Errorf("%+v, %v, %+v", report.Results, err, row)
 		}
