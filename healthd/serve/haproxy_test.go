@@ -236,7 +236,11 @@ func TestOperatorsDrainIsNeverCancelled(t *testing.T) {
 		b.becomes("DRAIN")
 		s.order(healthd.Ready)
 		b.becomes("UP")
-		s.heard(healthd.Returns + 1)
+		waitFor(t, func() bool {
+			_, owed, err := s.board.Say("web", netip.MustParseAddr("127.0.0.1"))
+			return !owed && err == nil
+		})
+		s.heard(2) // HAProxy makes one agent-check after the other: the last ready has been read
 		for _, state := range []string{"drain", "maint"} {
 			b.command("set server web/w1 state " + state)
 			b.becomes(strings.ToUpper(state))
