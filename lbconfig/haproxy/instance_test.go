@@ -138,6 +138,14 @@ func TestRunningProcessesAreFoundOverAReload(t *testing.T) {
 			t.Errorf("%+v, %v", report, err)
 		}
 		gone := *after.Current()
+		if now, ok, err := gone.Read("/proc"); !ok || err != nil || now.PID != gone.PID {
+			t.Errorf("the worker is not read again: %+v %v", now, err)
+		}
+		reused := gone
+		reused.Start -= time.Second
+		if _, ok, err := reused.Read("/proc"); ok || err != nil {
+			t.Errorf("another process with that id is taken for it: %v", err)
+		}
 		h.Stop()
 		if _, ok, err := gone.Read("/proc"); ok || err != nil {
 			t.Errorf("the worker is still read after its end: %v %v", ok, err)
