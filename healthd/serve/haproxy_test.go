@@ -5,6 +5,7 @@ import (
 	"encoding/csv"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"strings"
@@ -23,6 +24,7 @@ import (
 type sidecar struct {
 	t           *testing.T
 	dir         string
+	ip          string // a loopback address of its own: while it is stopped, nobody else takes its ports
 	http, agent int
 	board       *probe.Board
 	asked       atomic.Int64 // agent-checks answered, over all runs
@@ -40,7 +42,8 @@ func (s *sidecar) Heard(service string, balancer netip.Addr) error {
 }
 
 func newSidecar(t *testing.T) *sidecar {
-	s := &sidecar{t: t, dir: t.TempDir(), http: peertest.Port(t), agent: peertest.Port(t), stop: func() {}}
+	ip := fmt.Sprintf("127.%d.%d.%d", 1+rand.IntN(250), rand.IntN(250), 1+rand.IntN(250))
+	s := &sidecar{t: t, dir: t.TempDir(), ip: ip, http: peertest.Port(t), agent: peertest.Port(t), stop: func() {}}
 	t.Cleanup(func() { s.stop() })
 	return s
 }
@@ -54,7 +57,7 @@ func (s *sidecar) start() {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", s.http))
+	l, err := net.Listen("tcp", fmt.Sprintf("%s:%d", s.ip, s.http))
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -71,7 +74,7 @@ func (s *sidecar) start() {
 	run(func(ctx context.Context) error { return NewHTTP(HTTPSettings{Source: s.board}).Run(ctx, l) })
 	run(func(ctx context.Context) error {
 		return NewAgent(AgentSettings{Source: s.board, Orders: s, Service: "web"}).Run(ctx, func() (net.Listener, error) {
-			return net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", s.agent))
+			return net.Listen("tcp", fmt.Sprintf("%s:%d", s.ip, s.agent))
 		})
 	})
 	s.stop = func() {
@@ -110,7 +113,7 @@ func startBalancer(t *testing.T, prog peer.Program, backend, server string) bala
 	t.Cleanup(func() { _ = app.Close() })
 	dir := peertest.Dir(t)
 	return balancer{t, peertest.HAProxy(t, prog, dir, peer.HAProxyGlobal(dir)+
-		"defaults\n    mode http\n    timeout client 5s\n    timeout server 5s\n    timeout connect 1s\n"+
+		"defaults\n    mode http\n    timeout client 5s\n    timeout server 5s\n    timeout connect 1s\n    timeout check 2s\n"+
 		"backend web\n"+backend+"    server w1 "+app.Addr().String()+" "+server+"\n")}
 }
 
@@ -189,7 +192,7 @@ func (b balancer) stays(when, want string, d time.Duration) {
 
 func withAgent(t *testing.T, prog peer.Program) (*sidecar, balancer) {
 	s := newSidecar(t)
-	return s, startBalancer(t, prog, "", fmt.Sprintf("check inter 100ms agent-check agent-addr 127.0.0.1 agent-port %d agent-inter 50ms agent-send web\\n", s.agent))
+	return s, startBalancer(t, prog, "", fmt.Sprintf("check inter 100ms agent-check agent-addr %s agent-port %d agent-inter 50ms agent-send web\\n", s.ip, s.agent))
 }
 
 func TestHAProxyFollowsTheAgent(t *testing.T) {
@@ -313,14 +316,14 @@ func TestRestartTakesNoServerOutAndLeavesNoneBehind(t *testing.T) {
 }
 
 func TestHAProxyHttpchkFlipsTheServer(t *testing.T) {
-	const inter, fall = 100 * time.Millisecond, 2
+	const inter, fall = 200 * time.Millisecond, 2
 	peertest.Each(t, "haproxy", func(t *testing.T, prog peer.Program) {
 		t.Parallel()
 		s := newSidecar(t)
 		s.start()
 		s.tell(healthd.OK, 1)
 		b := startBalancer(t, prog, "    option httpchk GET /health/web?drain=404\n    http-check disable-on-404\n",
-			fmt.Sprintf("check addr 127.0.0.1 port %d inter %dms rise 2 fall %d", s.http, inter.Milliseconds(), fall))
+			fmt.Sprintf("check addr %s port %d inter %dms rise 2 fall %d", s.ip, s.http, inter.Milliseconds(), fall))
 		full := fmt.Sprint(2 + fall - 1) // of check_health: at its start a server is one failed check from DOWN
 		waitFor(t, func() bool { return b.column("check_health") == full })
 		s.tell(healthd.Refused, 3)
