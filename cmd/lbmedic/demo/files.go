@@ -72,7 +72,7 @@ func (l layout) sidecarConfig(p place) string {
     %s:
       address: %s
       checks:
-        deep: {http: "http://%s/healthz", interval: 200ms, timeout: 190ms, rise: 2, fall: 2}
+        deep: {http: "http://%s/healthz", interval: 200ms, timeout: 190ms, rise: 2, fall: 3}
 admin: {socket: %s, http: off}
 state: %s
 `, p.sidecar, backend, p.address, p.address, p.socket(l.dir), filepath.Join(l.dir, "state-"+p.name))

@@ -114,7 +114,7 @@ func nothingSentWhileOut(h *History) (bool, string) {
 		return false, broken + " was not taken out and returned"
 	}
 	n := back.Before.Picked - out.Picked
-	return n == 0, fmt.Sprintf("HAProxy sent it %d requests in %s", n, back.Before.At.Sub(out.At).Round(time.Millisecond))
+	return n == 0, fmt.Sprintf("HAProxy sent it %d requests in the %s", n, ms(back.Before.At.Sub(out.At)))
 }
 
 // returnedByRise wants to see the count of passed checks on its way to rise, "DOWN 1/2": a server that was set up by
@@ -163,7 +163,7 @@ func deployLosesNothing(h *History) (bool, string) {
 	if c.Sent < leastSent {
 		return false, fmt.Sprintf("only %d requests were sent during the deploy: that shows nothing", c.Sent)
 	}
-	return c.OK == c.Sent, fmt.Sprintf("%d of %d answered well", c.OK, c.Sent)
+	return c.OK == c.Sent, fmt.Sprintf("%d of %d answered well%s", c.OK, c.Sent, c.example())
 }
 
 func errorsInTheBreakAlone(h *History) (bool, string) {
@@ -173,7 +173,7 @@ func errorsInTheBreakAlone(h *History) (bool, string) {
 		if c := h.Counts[p]; p != Broken {
 			sent += c.Sent
 			if c.OK != c.Sent {
-				wrong = append(wrong, fmt.Sprintf("%d in phase %s", c.Sent-c.OK, p))
+				wrong = append(wrong, fmt.Sprintf("%d in phase %s%s", c.Sent-c.OK, p, c.example()))
 			}
 		}
 	}

@@ -134,7 +134,13 @@ func TestARequestBelongsToThePhaseInWhichItWasSent(t *testing.T) {
 	p := tally.sent()
 	tally.enter(Broken)
 	tally.sent()
+	if n := tally.underWay(); n != 1 {
+		t.Errorf("%d requests of earlier phases are under way, not 1", n)
+	}
 	tally.ended(p, answer{status: 200, by: "app1 v1", took: 2 * time.Millisecond})
+	if n := tally.underWay(); n != 0 { // that of the present phase does not count
+		t.Errorf("%d requests of earlier phases are under way", n)
+	}
 	got := tally.total()
 	if got[Calm].OK != 1 || got[Broken].Sent != 1 || got[Broken].OK != 0 {
 		t.Errorf("%+v", got)

@@ -86,7 +86,7 @@ func (r *Report) Print(w io.Writer, colour bool) error {
 			continue
 		}
 		line := fmt.Sprintf("%-12s%6d%7d%8d%6d%8.1f ms  %s", p.Phase, p.Sent, p.OK, p.Errors, p.Lost, p.P99, p.by())
-		fmt.Fprintln(&b, p.tone().draw(line, colour))
+		fmt.Fprintln(&b, p.tone().draw(strings.TrimRight(line, " "), colour))
 	}
 	f := r.Figures
 	fmt.Fprintf(&b, "\ntime to detect %7.0f ms   from the failure to the check result that reached fall\n", math.Ceil(f.Detect))

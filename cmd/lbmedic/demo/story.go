@@ -59,6 +59,20 @@ func under(l *load, do func() error) error {
 	return errors.Join(err, <-ended)
 }
 
+// enter begins a phase, and returns once no request of an earlier one is under way: what comes now happens to requests
+// of this phase alone.
+func (s *story) enter(ctx context.Context, t *tally, p Phase) error {
+	t.enter(p)
+	return await(ctx, "every request sent before the phase "+string(p)+" is answered", answerWithin+time.Second, s.logs(), func(ctx context.Context) error {
+		return poll(ctx, func() error {
+			if n := t.underWay(); n > 0 {
+				return fmt.Errorf("%d are under way", n)
+			}
+			return nil
+		})
+	})
+}
+
 func (s *story) acts(ctx context.Context) error {
 	s.tell("users", plain, "%d POSTs a second through HAProxy, every other one on a new connection", rate)
 	if err := dwell(ctx, phaseTime); err != nil {
@@ -69,7 +83,9 @@ func (s *story) acts(ctx context.Context) error {
 			return err
 		}
 	}
-	s.tally.enter(After)
+	if err := s.enter(ctx, s.tally, After); err != nil {
+		return err
+	}
 	if s.nginx == nil {
 		return dwell(ctx, phaseTime)
 	}
@@ -78,7 +94,9 @@ func (s *story) acts(ctx context.Context) error {
 
 // breakAndRemove: the dependency of one app fails, users meet errors, and HAProxy is told.
 func (s *story) breakAndRemove(ctx context.Context) error {
-	s.tally.enter(Broken)
+	if err := s.enter(ctx, s.tally, Broken); err != nil {
+		return err
+	}
 	broke := s.act(ActBreak)
 	s.needs[broken].fail()
 	s.line.tell(broke, "demo", title, "the dependency of %s fails; its port stays open, and HAProxy's own check still passes", broken)
@@ -94,7 +112,9 @@ func (s *story) breakAndRemove(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.tally.enter(Out)
+	if err := s.enter(ctx, s.tally, Out); err != nil {
+		return err
+	}
 	s.tellRemoval()
 	return dwell(ctx, phaseTime)
 }
@@ -110,11 +130,7 @@ func (s *story) tellRemoval() {
 	out, _ := h.sighting(broken, ActBreak, notRouting)
 	s.line.tell(out.At, "demo", how, "%s", text)
 	c := s.tally.total()[Broken]
-	met := ""
-	if len(c.Told) > 0 {
-		met = ", such as: " + c.Told[0]
-	}
-	s.tell("users", bad, "%d of %d requests met an error during the break%s", c.Errors+c.Lost, c.Sent, met)
+	s.tell("users", bad, "%d of %d requests met an error during the break%s", c.Errors+c.Lost, c.Sent, c.example())
 }
 
 // healAndReturn: the dependency is back, and HAProxy returns the app by its own rise.
@@ -130,13 +146,17 @@ func (s *story) healAndReturn(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.tally.enter(Returned)
+	if err := s.enter(ctx, s.tally, Returned); err != nil {
+		return err
+	}
 	return dwell(ctx, phaseTime)
 }
 
 // deploy gives one app a new release under load: drained, replaced, tried, ready.
 func (s *story) deploy(ctx context.Context) error {
-	s.tally.enter(Deploy)
+	if err := s.enter(ctx, s.tally, Deploy); err != nil {
+		return err
+	}
 	began := s.act(ActDrain)
 	s.line.tell(began, "demo", title, "%s gets a new release under load: lbmedic drain %s/%s --wait", deployed, backend, deployed)
 	if err := s.lbmedic(ctx, "drain", backend+"/"+deployed, "--wait", "--timeout", drainLimit.String(), "--reason", "deploy "+newRelease); err != nil {
@@ -228,12 +248,16 @@ func (s *story) edit(ctx context.Context) error {
 		if err := s.lbmedic(ctx, "drain", server, "--wait", "--timeout", drainLimit.String()); err != nil {
 			return err
 		}
-		s.nginxTally.enter(NginxOut)
+		if err := s.enter(ctx, s.nginxTally, NginxOut); err != nil {
+			return err
+		}
 		s.tell("nginx", bad, "%s: down, by an edit of %s and a reload", spared, s.nginx.Config)
 		if err := dwell(ctx, phaseTime); err != nil {
 			return err
 		}
-		s.nginxTally.enter(NginxReady)
+		if err := s.enter(ctx, s.nginxTally, NginxReady); err != nil {
+			return err
+		}
 		s.tell("demo", title, "lbmedic ready %s", server)
 		if err := s.lbmedic(ctx, "ready", server); err != nil {
 			return err

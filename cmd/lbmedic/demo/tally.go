@@ -42,6 +42,19 @@ func (t *tally) enter(p Phase) {
 	t.phase = p
 }
 
+// underWay is how many requests of other phases than the present one have no answer yet.
+func (t *tally) underWay() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	n := 0
+	for p, c := range t.counts {
+		if p != t.phase {
+			n += c.Sent - c.OK - c.Errors - c.Lost
+		}
+	}
+	return n
+}
+
 // sent counts one request and says to which phase it belongs.
 func (t *tally) sent() Phase {
 	t.mu.Lock()
@@ -80,6 +93,14 @@ func (c *Count) tell(text string) {
 	if len(c.Told) < maxTold && !slices.Contains(c.Told, text) {
 		c.Told = append(c.Told, text)
 	}
+}
+
+// example is one of the errors that users met, as the end of a sentence.
+func (c Count) example() string {
+	if len(c.Told) == 0 {
+		return ""
+	}
+	return " (such as: " + c.Told[0] + ")"
 }
 
 // total gives the counts of all phases up to now.
