@@ -5,10 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/lbmedic/lbmedic/lbconfig/haproxy/runtime"
 	"github.com/lbmedic/lbmedic/remediate"
 )
+
+// settleTime bounds the wait for a health check that was under way when a server was forced down.
+const settleTime = 3 * time.Second
 
 // Act sends one step's commands in one batch to the worker that was observed, and reads back what it left.
 func (h *HAProxy) Act(ctx context.Context, g remediate.Generation, a remediate.Action) (remediate.Result, string) {
@@ -22,7 +26,15 @@ func (h *HAProxy) Act(ctx context.Context, g remediate.Generation, a remediate.A
 	if err != nil {
 		return remediate.Refused, err.Error()
 	}
-	report, err := h.Client.Apply(ctx, expect, commands...)
+	apply := h.Client.Apply
+	if a.Verb == remediate.ForceDown {
+		// A check that is under way may still put the server up again, and then no other follows: that is waited for.
+		apply = h.Client.Settle
+		var stop context.CancelFunc
+		ctx, stop = context.WithTimeout(ctx, settleTime)
+		defer stop()
+	}
+	report, err := apply(ctx, expect, commands...)
 	switch {
 	case err == nil && report.All(runtime.Done):
 		return remediate.Done, ""
