@@ -29,7 +29,7 @@ var arrows = map[string][]string{
 // nearly the standard library and may be anywhere but in the pure packages.
 var clients = map[string][]string{
 	"cmd": {
-		"github.com/coreos/go-systemd/v22", "github.com/goccy/go-yaml", "github.com/mattn/go-isatty", "github.com/spf13/cobra",
+		"github.com/coreos/go-systemd/v22", "github.com/goccy/go-yaml", "github.com/mattn/go-isatty", "github.com/prometheus/procfs", "github.com/spf13/cobra",
 		"github.com/spf13/pflag", "go.uber.org/zap",
 	},
 	"healthd":           {},
