@@ -41,6 +41,7 @@ const (
 	maxHead     = 8 << 10
 	stopTimeout = time.Second // for the answers under way when it stops
 	sweepEvery  = time.Second
+	counted     = 2 << 10 // a body up to here net/http counts itself, for less than a header of ours costs
 )
 
 // Values of headers, shared by all answers and never written to.
@@ -175,7 +176,9 @@ func (h *HTTP) health(w http.ResponseWriter, r *http.Request, local bool, find f
 	}
 	header := w.Header()
 	header["Content-Type"] = healthType
-	header["Content-Length"] = text.length
+	if len(text.text) > counted || r.Method == http.MethodHead {
+		header["Content-Length"] = text.length
+	}
 	if p.state != nil {
 		header["Lbmedic-State"] = p.state
 	}
