@@ -61,6 +61,7 @@ type Take struct {
 	At         time.Time  `json:"at"`
 	Generation Generation `json:"generation"`
 	Weight     int        `json:"weight,omitempty"` // ZeroWeight: the weight found
+	Half       bool       `json:"half,omitempty"`   // ForceDown: a check under way may still put it back, or has
 }
 
 // Order is what an operator wants of a server. It lives until the operator ends it or its time is over.

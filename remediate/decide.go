@@ -200,9 +200,14 @@ func (d *decision) stands(s Server) bool {
 	case s.Pending:
 		d.hold(s, s.Take.Verb.Undo(), HoldPending, "the outcome of a command is being read back")
 	case asLeft && here:
+		if s.Take.Half && !s.CheckRunning {
+			d.fact(s, TakeSettled, CheckEnded)
+		}
 		return true
 	case asLeft:
 		d.fact(s, TakeAdopted, BroughtBack)
+	case s.Take.Half && s.CheckOff && here:
+		d.complete(s)
 	case s.Take.Verb == ForceDown && s.CheckOff:
 		// Somebody's `ready` lifted the forced health and left the server unchecked. The rest of our work is undone.
 		if d.automation(s, EnableHealth) {
@@ -216,6 +221,31 @@ func (d *decision) stands(s Server) bool {
 		d.fact(s, OverrideSet, OperatorLifted)
 	}
 	return false
+}
+
+// complete goes on with a take that a check under way has put back: nobody lifted it, and the server is in service
+// without a check.
+func (d *decision) complete(s Server) {
+	status, c := d.evidence(s), d.capacity(s)
+	switch {
+	case status == healthd.Unknown:
+		d.hold(s, ForceDown, HoldNoEvidence, "a check under way put it back, and its sidecar does not answer")
+	case status != healthd.Fail:
+		if d.automation(s, EnableHealth) {
+			d.take(s, EnableHealth, SidecarPasses, "")
+			c.Ejected--
+		}
+	case s.Serving() && !c.AfterOne():
+		if d.automation(s, EnableHealth) {
+			d.take(s, EnableHealth, BelowFloor, c.String())
+			c.Ejected--
+		}
+	case d.automation(s, ForceDown):
+		d.take(s, ForceDown, TakeCompleted, s.Evidence.Detail)
+		if s.Serving() {
+			c.Serving--
+		}
+	}
 }
 
 // lapsed settles a take that a new worker does not have: again, if the app still fails, or over.

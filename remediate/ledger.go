@@ -40,6 +40,7 @@ type Result string
 const (
 	Done    Result = "done"
 	Refused Result = "refused" // by the balancer; nothing changed
+	Half    Result = "half"    // forced down, but a check under way may put the server up again, or has: unchecked
 	Unknown Result = "unknown"
 )
 
@@ -148,7 +149,7 @@ func (l *Ledger) intent(seq uint64, at time.Time, r IntentRecord) {
 	}
 	l.Takes[t] = Take{Seq: seq, Verb: r.Action.Verb, Reason: r.Action.Reason, Detail: r.Action.Detail, At: at,
 		Generation: r.Generation, Weight: r.Action.Weight}
-	if r.Action.Reason == TakeReapplied {
+	if r.Action.Reason == TakeReapplied || r.Action.Reason == TakeCompleted {
 		return
 	}
 	taken := append(l.TakenAt[t][:len(l.TakenAt[t]):len(l.TakenAt[t])], at)
@@ -165,7 +166,12 @@ func (l *Ledger) outcome(r OutcomeRecord) {
 	done := r.Result == Done
 	switch intent.Action.Verb {
 	case ForceDown, ZeroWeight:
-		if !done {
+		take, ok := l.Takes[r.Target]
+		switch {
+		case ok && r.Result == Half:
+			take.Half = true
+			l.Takes[r.Target] = take
+		case !done:
 			delete(l.Takes, r.Target)
 		}
 	case EnableHealth, RestoreWeight:
@@ -192,6 +198,11 @@ func (l *Ledger) fact(seq uint64, at time.Time, r FactRecord) {
 	case TakeAdopted:
 		if take, ok := l.Takes[t]; ok {
 			take.Generation = r.Generation
+			l.Takes[t] = take
+		}
+	case TakeSettled:
+		if take, ok := l.Takes[t]; ok {
+			take.Half = false
 			l.Takes[t] = take
 		}
 	case OrderEnded:

@@ -29,6 +29,7 @@ type Change string
 const (
 	TakeEnded     Change = "take-ended"     // it is no longer there
 	TakeAdopted   Change = "take-adopted"   // a new worker holds it too, brought over by a state file
+	TakeSettled   Change = "take-settled"   // what was half a take is a whole one
 	OrderEnded    Change = "order-ended"    // lifted elsewhere, or its time is over
 	OrderAdopted  Change = "order-adopted"  // a new worker holds it too
 	OverrideSet   Change = "override-set"   // somebody put back what we took out: automation keeps away

@@ -14,6 +14,8 @@ const (
 	ServerGone     Reason = "server-gone"     // the config no longer has the server
 	OrderExpired   Reason = "order-expired"   // the order's time is over
 	TakeReapplied  Reason = "take-reapplied"  // the balancer forgot our take in a reload, and the app still fails
+	TakeCompleted  Reason = "take-completed"  // a check under way put back what was only half taken, and the app still fails
+	CheckEnded     Reason = "check-ended"     // no check is under way any more that could put our take back
 	Lapsed         Reason = "lapsed"          // the balancer forgot it, and nothing asks for it now
 	BroughtBack    Reason = "brought-back"    // a state file carried it over a reload
 	ReleaseOrder   Reason = "release-order"   // an operator had our takes released

@@ -99,6 +99,7 @@ type Server struct {
 	Backup        bool
 	Checked       bool   // the config has `check`
 	CheckOff      bool   // its health check is switched off at run time, as forced health does
+	CheckRunning  bool   // a check is under way: it still counts when checks are switched off meanwhile
 	Tracks        string // "backend/server" whose state it follows, or empty
 	Persistent    bool   // a cookie, stick rule, use-server or force-persist may still reach it at weight 0
 	Sessions      int

@@ -196,6 +196,8 @@ func readServer(t *testing.T, words []string) Server {
 			s.Admin = ForcedDrain
 		case "check-off":
 			s.CheckOff = true
+		case "checking":
+			s.CheckRunning = true
 		case "no-check":
 			s.Checked = false
 		case "sticky":
@@ -216,8 +218,9 @@ func readServer(t *testing.T, words []string) Server {
 			for _, ago := range strings.Split(value, ",") {
 				s.TakenAt = append(s.TakenAt, storyNow.Add(-age(t, ago)))
 			}
-		case "take", "old-take":
+		case "take", "old-take", "half-take":
 			s.Take = &Take{Verb: Verb(value), At: storyNow.Add(-3 * time.Second), Generation: storyGen, Weight: 4}
+			s.Take.Half = key == "half-take"
 			if key == "old-take" {
 				s.Take.Generation = oldGen
 			}

@@ -99,8 +99,9 @@ func generationOf(info runtime.Info) remediate.Generation {
 func serverOf(s *runtime.ServerState) remediate.Server {
 	row := remediate.Server{
 		Name: s.Server, Admin: remediate.Admin(s.Admin), Weight: s.Weight, InitialWeight: s.InitialWeight,
-		Checked:  s.Check.Has(runtime.CheckConfigured),
-		CheckOff: s.Check.Has(runtime.CheckConfigured) && !s.Check.Has(runtime.CheckEnabled),
+		Checked:      s.Check.Has(runtime.CheckConfigured),
+		CheckOff:     s.Check.Has(runtime.CheckConfigured) && !s.Check.Has(runtime.CheckEnabled),
+		CheckRunning: s.Check.Has(runtime.CheckRunning),
 	}
 	if s.Addr != "-" && s.Port > 0 {
 		row.Address = net.JoinHostPort(s.Addr, strconv.Itoa(s.Port))

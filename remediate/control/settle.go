@@ -48,6 +48,8 @@ func (c *Controller) readBack(p remediate.IntentRecord, s remediate.Server, ther
 	switch {
 	case !ok:
 		return remediate.Unknown
+	case done && p.Action.Verb == remediate.ForceDown && (s.CheckRunning || !s.ForcedDown()):
+		return remediate.Half
 	case done:
 		return remediate.Done
 	case !p.Generation.Same(seen.Generation):
