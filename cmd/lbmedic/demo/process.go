@@ -3,6 +3,7 @@ package demo
 import (
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"sync"
 	"sync/atomic"
@@ -55,18 +56,27 @@ func (p *process) alive() error {
 	}
 }
 
-// stop asks the program to end, and ends its whole group after the grace. The error says that it had to be killed, or
-// that it ended with a status; a program that has ended before is stopped already.
-func (p *process) stop(grace time.Duration) error {
+// ask asks the program to end, if it has not, and does not wait for it.
+func (p *process) ask() {
 	if p.alive() != nil {
-		return nil
+		return
 	}
 	p.stopping.Store(true)
-	// ESRCH: it ended just now.
-	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, syscall.ESRCH) {
+	// ESRCH, or os.ErrProcessDone: it ended just now.
+	err := p.cmd.Process.Signal(syscall.SIGTERM)
+	if err != nil && !errors.Is(err, syscall.ESRCH) && !errors.Is(err, os.ErrProcessDone) {
 		p.log.Write(fmt.Appendf(nil, "signal %s: %v\n", p.name, err))
 	}
-	p.cmd.Process.Signal(syscall.SIGCONT) // it may have been stopped, and then hears nothing else
+	p.cmd.Process.Signal(syscall.SIGCONT) // it may have been suspended, and then hears nothing else
+}
+
+// stop asks the program to end, and ends its whole group after the grace. The error says that it had to be killed, or
+// that it ended with a status; a program that ended before anybody asked it to is stopped already.
+func (p *process) stop(grace time.Duration) error {
+	if p.alive() != nil && !p.stopping.Load() {
+		return nil
+	}
+	p.ask()
 	timer := time.NewTimer(grace)
 	defer timer.Stop()
 	select {

@@ -36,7 +36,9 @@ type stage struct {
 	fail  context.CancelCauseFunc // ends the story: something died that should live
 	watch context.Context         // of those who watch: ends before anything is stopped
 	parts sync.WaitGroup
-	undo  []func() error
+
+	programs []*process // every one that was started
+	undo     []func() error
 }
 
 const (
@@ -67,10 +69,13 @@ func openStage(ctx context.Context, program string, line *timeline) (*stage, err
 	return s, nil
 }
 
-// close stops everything in reverse order. It may be called once.
+// close stops everything in reverse order, having asked all programs of ours at once. It may be called once.
 func (s *stage) close() error {
 	s.fail(nil)
 	s.parts.Wait()
+	for _, p := range s.programs {
+		p.ask()
+	}
 	var errs []error
 	for i := len(s.undo) - 1; i >= 0; i-- {
 		errs = append(errs, s.undo[i]())
@@ -205,6 +210,7 @@ func (s *stage) attend(run func(context.Context) error) {
 
 // guard ends the story when a program ends that was not stopped.
 func (s *stage) guard(p *process) {
+	s.programs = append(s.programs, p)
 	s.parts.Go(func() {
 		select {
 		case <-s.watch.Done():
