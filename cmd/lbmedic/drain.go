@@ -40,9 +40,9 @@ func newOrderCommand(a *app, want remediate.Verb, short, long string) *cobra.Com
 	o := orders{app: a, want: want}
 	socket := a.socketFlag(cmd)
 	cmd.Flags().StringVar(&o.reason, "reason", "", "why, for whoever reads it later")
+	cmd.Flags().BoolVar(&o.force, "force", false, "below the capacity floor too, and over another operator's order")
 	if want != remediate.Ready {
 		cmd.Flags().DurationVar(&o.until, "for", 0, "end the order after this time; without it ready ends it")
-		cmd.Flags().BoolVar(&o.force, "force", false, "below the capacity floor too")
 		cmd.Flags().BoolVar(&o.wait, "wait", false, "return when the servers are drained")
 		cmd.Flags().DurationVar(&o.timeout, "timeout", 5*time.Minute, "with --wait: how long")
 	}

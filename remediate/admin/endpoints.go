@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"go.uber.org/zap"
 )
@@ -88,7 +89,8 @@ func (s *Server) serveOne(w http.ResponseWriter, r *http.Request, e endpoint) {
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
-	_, _ = w.Write(append(text, '\n')) // a caller that has gone misses nothing
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeTime)) // the write tells
+	_, _ = w.Write(append(text, '\n'))                                            // a caller that has gone misses nothing
 }
 
 // read reads the one JSON object of a request, and nothing besides.

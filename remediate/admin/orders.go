@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"sync"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -20,7 +21,7 @@ type Order struct {
 	Want   remediate.Verb `json:"want"`   // drain, maint or ready
 	Reason string         `json:"reason,omitempty"`
 	For    Duration       `json:"for,omitempty"`   // 0: until the operator ends it; at most a year; not with ready, nor for a service
-	Force  bool           `json:"force,omitempty"` // below the capacity floor too
+	Force  bool           `json:"force,omitempty"` // below the capacity floor too, and over another operator's order
 }
 
 // Duration is a time.Duration written as in "1h30m".
@@ -103,6 +104,12 @@ func (s *Server) orderServer(ctx context.Context, o Order, t Target, by string) 
 	if err != nil {
 		return nil, err
 	}
+	turn := s.turn(target.Balancer)
+	turn.Lock() // from the look at who has it to the order: of two operators one is told of the other
+	defer turn.Unlock()
+	if err := s.conflict(o, target, by); err != nil {
+		return nil, err
+	}
 	done := Done{Did: fmt.Sprintf("%s %s", o.Want, target), Target: target.String(), By: by, After: s.Book.Last()}
 	err = s.controllers()[target.Balancer].Do(ctx, control.Order{
 		Backend: target.Backend, Server: target.Server, Want: o.Want, Reason: o.Reason, By: by, For: time.Duration(o.For), Force: o.Force,
@@ -120,6 +127,29 @@ func (s *Server) orderServer(ctx context.Context, o Order, t Target, by string) 
 		done.Until = order.Until
 	}
 	return done, nil
+}
+
+// conflict refuses to undo or replace what another operator ordered: somebody may be at work on that server.
+func (s *Server) conflict(o Order, t remediate.Target, by string) error {
+	stands, ok := s.Book.Ledger().Orders[t]
+	if !ok || o.Force || stands.By == by || stands.Expired(time.Now()) {
+		return nil
+	}
+	return problemf(http.StatusConflict, OtherOperator, "%s is in %s by %s since %s%s, and %s wants %s; ask them, or --force it",
+		t, stands.Want, stands.By, stands.At.Local().Format(time.DateTime), reasonSuffix(stands.Reason), by, o.Want)
+}
+
+// turn lets one order for a balancer be given at a time.
+func (s *Server) turn(balancer string) *sync.Mutex {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.turns == nil {
+		s.turns = map[string]*sync.Mutex{}
+	}
+	if s.turns[balancer] == nil {
+		s.turns[balancer] = new(sync.Mutex)
+	}
+	return s.turns[balancer]
 }
 
 // orderService orders what this host's own health answers say. The board keeps it on disk by itself.

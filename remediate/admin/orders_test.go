@@ -11,6 +11,7 @@ import (
 
 	"github.com/lbmedic/lbmedic/healthd"
 	"github.com/lbmedic/lbmedic/remediate"
+	"github.com/lbmedic/lbmedic/remediate/control"
 )
 
 func TestAnOrderIsCarriedOutAndWrittenDownWithTheKernelsNameOfTheOperator(t *testing.T) {
@@ -185,5 +186,56 @@ func TestFreezeAndThawSayWhoAndWhy(t *testing.T) {
 	done, err = s.client.Thaw(t.Context(), "over")
 	if err != nil || !strings.Contains(done.Did, "storm") || s.book.Ledger().Frozen != nil {
 		t.Errorf("got %+v, %v", done, err)
+	}
+}
+
+func TestAnotherOperatorsOrderIsNotReplacedUnasked(t *testing.T) {
+	s := newStage(t)
+	alice := control.Order{Backend: "web", Server: "s0", Want: remediate.Maint, By: "alice (uid 1000)", Reason: "new kernel"}
+	if err := s.server.controllers()["edge"].Do(t.Context(), alice); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []remediate.Verb{remediate.Ready, remediate.Drain, remediate.Maint} {
+		var p *Problem
+		_, err := s.client.Order(t.Context(), Order{Target: "edge/web/s0", Want: want})
+		if !errors.As(err, &p) || p.Status != http.StatusConflict || p.Reason != OtherOperator {
+			t.Fatalf("%s: got %v", want, err)
+		}
+		for _, words := range []string{"alice (uid 1000)", "new kernel", Name(os.Getuid()), "--force"} {
+			if !strings.Contains(p.Detail, words) {
+				t.Errorf("%s: no %q in %q", want, words, p.Detail)
+			}
+		}
+	}
+	if got := s.balancers["edge"].row("s0").Admin; got != remediate.ForcedMaint {
+		t.Errorf("got %s", got)
+	}
+	if _, reason := s.order(Order{Target: "edge/web/s0", Want: remediate.Ready, Force: true}); reason != "" || s.balancers["edge"].row("s0").Admin != 0 {
+		t.Errorf("forced: %q", reason)
+	}
+}
+
+func TestAStopWaitsForTheOrderThatIsBeingCarriedOut(t *testing.T) {
+	s := newStage(t)
+	acting, goOn := make(chan struct{}), make(chan struct{})
+	s.balancers["edge"].set(func(b *fakeBalancer) {
+		b.during = func(context.Context) { close(acting); <-goOn }
+	})
+	answered := make(chan error, 1)
+	go func() {
+		_, err := s.client.Order(t.Context(), Order{Target: "edge/web/s0", Want: remediate.Drain})
+		answered <- err
+	}()
+	<-acting
+	stopped := make(chan struct{})
+	go func() { s.stop(); close(stopped) }()
+	<-s.server.stopped()
+	close(goOn)
+	if err := <-answered; err != nil {
+		t.Errorf("got %v", err)
+	}
+	<-stopped
+	if got := s.balancers["edge"].row("s0").Admin; got != remediate.ForcedDrain {
+		t.Errorf("got %s", got)
 	}
 }

@@ -34,7 +34,8 @@ const (
 	UnknownBalancer Reason = "unknown-balancer"
 	UnknownService  Reason = "unknown-service"
 	AmbiguousName   Reason = "ambiguous-name"
-	NotOurs         Reason = "not-ours" // a release of what automation did not take
+	OtherOperator   Reason = "another-operator" // whose order stands
+	NotOurs         Reason = "not-ours"         // a release of what automation did not take
 	NoJournal       Reason = Reason(remediate.HoldNoJournal)
 	TooMany         Reason = "too-many-streams"
 	BalancerFailed  Reason = "balancer-failed"

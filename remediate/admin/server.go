@@ -31,8 +31,9 @@ type Server struct {
 	Log         *zap.Logger                    // nil logs nothing
 
 	mu      sync.Mutex
-	streams int           // streams that are open
-	stop    chan struct{} // closed when Run stops: ends the streams
+	streams int                    // streams that are open
+	turns   map[string]*sync.Mutex // by balancer
+	stop    chan struct{}          // closed when Run stops: ends the streams
 	once    sync.Once
 }
 
