@@ -96,8 +96,8 @@ func (s subject) judge(ctx context.Context) linted {
 // The lines that only one of the two languages has: a section of HAProxy stands alone at the beginning of a line, what
 // nginx says ends in a semicolon or opens a brace.
 var (
-	haproxyLine = regexp.MustCompile(`(?m)^[ \t]*(global|defaults|frontend|backend|listen|peers|resolvers|userlist|program|cache|ring|mailers)([ \t]+[^;{}\n]*)?$`)
-	nginxLine   = regexp.MustCompile(`(?m)^[ \t]*[a-z_]+[^#\n]*[;{][ \t]*(#.*)?$`)
+	haproxyLine = regexp.MustCompile(`(?m)^[ \t]*(global|defaults|frontend|backend|listen|peers|resolvers|userlist|program|cache|ring|mailers)([ \t]+[^#;{}\r\n]*)?(#.*)?\r?$`)
+	nginxLine   = regexp.MustCompile(`(?m)^[ \t]*[a-z_]+[^#\n]*[;{][ \t]*(#.*)?\r?$`)
 )
 
 // dialectOf looks at the content. A folder is HAProxy's: nginx takes none.

@@ -1,0 +1,130 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lbmedic/lbmedic/healthd"
+	"github.com/lbmedic/lbmedic/remediate"
+	"github.com/lbmedic/lbmedic/remediate/admin"
+	"github.com/lbmedic/lbmedic/remediate/control"
+	"github.com/lbmedic/lbmedic/remediate/journal"
+)
+
+var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+// aStatus has one of everything that a status can show.
+func aStatus() seen {
+	return seen{Status: admin.Status{
+		Frozen: &remediate.Freeze{By: "bob", Reason: "storm", At: noon},
+		Balancers: []control.Status{
+			{Balancer: "edge", Read: noon, Servers: []control.ServerStatus{
+				{Backend: "web", Server: "s0", State: "down", SetBy: "automation", Why: "sidecar-fails: app", Since: noon.Add(-90 * time.Second), Sessions: 2, Queued: 1,
+					Sidecar: "http://x", Evidence: remediate.Evidence{Status: healthd.Fail, Stale: true}},
+				{Backend: "web", Server: "s1", State: "up", Sidecar: "http://y", Evidence: remediate.Evidence{Status: healthd.Pass}, Would: "hold force-down: frozen"},
+			}},
+			{Balancer: "inner", Error: "connection refused", Read: noon.Add(-time.Hour)},
+		},
+		Services: []healthd.Service{{Name: "web", Status: healthd.Warn, Since: noon.Add(-48 * time.Hour), Admin: healthd.Admin{State: healthd.Drain, By: "alice", Reason: "deploy\x1b[2J"}}},
+	}}
+}
+
+func TestStatusSaysFirstWhatEverybodyMustSee(t *testing.T) {
+	var out bytes.Buffer
+	if err := aStatus().write(&out, false, noon); err != nil {
+		t.Fatal(err)
+	}
+	const want = `FROZEN by bob at 2026-03-01T12:00:00Z: storm; automation does nothing until ` + "`lbmedic thaw`" + `
+UNREADABLE inner, last read 1h00m ago: connection refused
+BALANCER  BACKEND  SERVER  STATE  SET BY      WHY                 SINCE  SESS        HEALTH        WOULD
+edge      web      s0      down   automation  sidecar-fails: app  1m30s  2+1 queued  fail (stale)
+edge      web      s1      up                                            0           pass          hold force-down: frozen
+
+SERVICE  HEALTH  SINCE  ORDER  BY     WHY
+web      warn    2d00h  drain  alice  deploy·[2J
+`
+	if out.String() != want {
+		t.Errorf("got\n%s\nwant\n%s", out.String(), want)
+	}
+	if err := aStatus().unreadable(); err == nil {
+		t.Error("an unreadable balancer ends with 0")
+	}
+}
+
+func TestWatchWithoutATerminalTellsOnlyChanges(t *testing.T) {
+	var out bytes.Buffer
+	c := &changes{app: &app{stdout: &out}}
+	tell := func(s seen, err error) string {
+		out.Reset()
+		if err := c.tell(s, err, noon); err != nil {
+			t.Fatal(err)
+		}
+		return out.String()
+	}
+	first := tell(aStatus(), nil)
+	for _, want := range []string{"12:00:00  FROZEN", "12:00:00  edge/web/s0  down, by automation: sidecar-fails: app, health fail (stale)\n"} {
+		if !strings.Contains(first, want) {
+			t.Errorf("no %q in\n%s", want, first)
+		}
+	}
+	later := aStatus()
+	later.Balancers[1].Read = noon.Add(time.Hour)
+	if got := tell(later, nil); got != "" {
+		t.Errorf("nothing changed, and it says\n%s", got)
+	}
+	if got := tell(seen{}, errors.New("the daemon is gone")); got != "12:00:00  the daemon is gone\n" {
+		t.Errorf("got\n%s", got)
+	}
+	well := seen{Status: admin.Status{Balancers: aStatus().Balancers[:1]}}
+	well.Balancers[0].Servers = well.Balancers[0].Servers[1:]
+	if got := tell(well, nil); got != "12:00:00  all is well again\n12:00:00  edge/web/s0  gone\n" {
+		t.Errorf("got\n%s", got)
+	}
+}
+
+func TestEveryKindOfEventHasWords(t *testing.T) {
+	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.Local)
+	for kind, c := range map[string]struct{ body, want string }{
+		remediate.KindOrder:   {`{"target":"edge/web/s0","order":{"seq":0,"want":"drain","reason":"deploy","by":"alice","at":"2026-03-01T12:00:00Z"}}`, "order    drain edge/web/s0 by alice: deploy"},
+		remediate.KindIntent:  {`{"action":{"verb":"force-down","target":"edge/web/s0","reason":"sidecar-fails","detail":"app: refused"},"generation":{"pid":1}}`, "intent   force-down edge/web/s0: sidecar-fails (app: refused)"},
+		remediate.KindOutcome: {`{"intent":4,"target":"edge/web/s0","verb":"force-down","result":"done"}`, "outcome  force-down edge/web/s0: done"},
+		remediate.KindFact:    {`{"fact":{"target":"edge/web/s0","change":"take-ended","reason":"server-gone"}}`, "fact     take-ended edge/web/s0: server-gone"},
+		remediate.KindFreeze:  {`{"by":"bob","reason":"storm","at":"2026-03-01T12:00:00Z"}`, "frozen   by bob: storm"},
+		remediate.KindThaw:    {`{"by":"bob","at":"2026-03-01T12:00:00Z"}`, "thawed   by bob"},
+		remediate.KindSaw:     {`{"balancer":"edge","what":"unreadable","detail":"gone"}`, "saw      unreadable edge: gone"},
+		"later":               {`{"x":"\u001b"}`, `later {"x":"\u001b"}`},
+	} {
+		got := eventText(journal.Record{Seq: 12, At: at, Kind: kind, Body: []byte(c.body)})
+		if want := "2026-03-01 12:00:00      12  " + c.want; got != want {
+			t.Errorf("%s:\n%s\n%s", kind, got, want)
+		}
+	}
+	if got := eventText(journal.Record{Kind: remediate.KindOrder, Body: []byte(`"torn`)}); !strings.HasSuffix(got, `order "torn`) {
+		t.Errorf("a body of another shape: %s", got)
+	}
+}
+
+func TestCheckPassesWhatAnswers(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	path := filepath.Join(t.TempDir(), "lbmedic.yaml")
+	text := "health:\n  http: off\n  agent: off\n  services:\n    web: {checks: {app: {tcp: \"" + l.Addr().String() + "\"}}}\n    bad: {checks: {app: {tcp: \"127.0.0.1:1\"}}}\n"
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for service, want := range map[string]int{"web": 0, "bad": 2} {
+		var out, errs bytes.Buffer
+		if got := run(t.Context(), []string{"--config", path, "check", service}, strings.NewReader(""), &out, &errs); got != want {
+			t.Errorf("%s: status %d, want %d\n%s%s", service, got, want, out.String(), errs.String())
+		}
+	}
+}
