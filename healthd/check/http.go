@@ -95,6 +95,10 @@ func request(target string, s HTTP) (*http.Request, *url.URL, error) {
 	}
 	req := &http.Request{Method: method, URL: u, Host: host, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Close: true,
 		Header: http.Header{"User-Agent": {"lbmedic"}, "Accept": {"*/*"}}}
+	if u.User != nil {
+		password, _ := u.User.Password()
+		req.SetBasicAuth(u.User.Username(), password)
+	}
 	return req, u, nil
 }
 
@@ -116,11 +120,10 @@ func answer(r *bufio.Reader, req *http.Request, s HTTP) (int, error) {
 		return 0, err
 	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, MaxBody+1))
-	least, most := s.passing()
 	switch {
-	case resp.StatusCode < least || resp.StatusCode > most:
+	case !s.expects(resp.StatusCode):
 		// What was read of the body matters no more, complete or not.
-		return 0, wrongAnswer(fmt.Sprintf("status %d, expected %d to %d", resp.StatusCode, least, most))
+		return 0, wrongAnswer(fmt.Sprintf("status %d, expected %s", resp.StatusCode, s.expected()))
 	case len(body) > MaxBody:
 		return 0, wrongAnswer(fmt.Sprintf("status %d, but a body longer than %d bytes", resp.StatusCode, MaxBody))
 	case errors.Is(err, io.ErrUnexpectedEOF):

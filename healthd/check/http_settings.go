@@ -6,6 +6,8 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/lbmedic/lbmedic/healthd"
@@ -13,32 +15,49 @@ import (
 
 // HTTP are the settings of an http check. The zero value is fit to use.
 type HTTP struct {
-	Method     string // GET (default) or HEAD
-	Host       string // the Host header and TLS server name; the target's own by default
-	MinStatus  int    // lowest status that passes; 200
-	MaxStatus  int    // highest status that passes; 399, as in HAProxy's httpchk
-	Match      string // text that the body must contain, within its first MaxBody bytes; empty asks for none
-	SkipVerify bool   // takes any certificate of an https target
+	Method     string        // GET (default), HEAD or OPTIONS
+	Host       string        // the Host header and TLS server name; the target's own by default
+	Status     []StatusRange // what passes; empty: 200 to 399, as in HAProxy's httpchk
+	Match      string        // text that the body must contain, within its first MaxBody bytes; empty asks for none
+	SkipVerify bool          // takes any certificate of an https target
 }
 
-func (s HTTP) passing() (least, most int) {
-	least, most = s.MinStatus, s.MaxStatus
-	if least == 0 {
-		least = 200
+// StatusRange is a range of HTTP status codes, both ends included.
+type StatusRange struct{ From, To int }
+
+func (r StatusRange) String() string {
+	if r.From == r.To {
+		return strconv.Itoa(r.From)
 	}
-	if most == 0 {
-		most = max(399, least)
+	return fmt.Sprintf("%d to %d", r.From, r.To)
+}
+
+// passing are the ranges that pass.
+func (s HTTP) passing() []StatusRange {
+	if len(s.Status) == 0 {
+		return []StatusRange{{200, 399}}
 	}
-	return least, most
+	return s.Status
+}
+
+// expects reports whether the status passes.
+func (s HTTP) expects(status int) bool {
+	return slices.ContainsFunc(s.passing(), func(r StatusRange) bool { return r.From <= status && status <= r.To })
+}
+
+// expected is what passes, for people: "200 to 399 or 404".
+func (s HTTP) expected() string {
+	var words []string
+	for _, r := range s.passing() {
+		words = append(words, r.String())
+	}
+	return strings.Join(words, " or ")
 }
 
 func validateHTTP(target string, s Settings) error {
 	u, err := url.Parse(target)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Opaque != "" {
 		return fmt.Errorf("http target %q is not a url like http://127.0.0.1:8080/healthz", healthd.Line(target, 80))
-	}
-	if u.User != nil {
-		return fmt.Errorf("http target %q: a user in the url is never sent; remove it", healthd.Line(u.Redacted(), 80))
 	}
 	_, port, err := net.SplitHostPort(hostPort(u))
 	if err != nil {
@@ -51,14 +70,14 @@ func validateHTTP(target string, s Settings) error {
 }
 
 func (s HTTP) validate() error {
-	least, most := s.passing()
+	bad := slices.IndexFunc(s.passing(), func(r StatusRange) bool { return r.From < 100 || r.To > 599 || r.From > r.To })
 	switch {
-	case s.Method != "" && s.Method != http.MethodGet && s.Method != http.MethodHead:
-		return fmt.Errorf("method %q is neither GET nor HEAD", healthd.Line(s.Method, 20))
+	case s.Method != "" && s.Method != http.MethodGet && s.Method != http.MethodHead && s.Method != http.MethodOptions:
+		return fmt.Errorf("method %q is none of GET, HEAD and OPTIONS", healthd.Line(s.Method, 20))
 	case s.Method == http.MethodHead && s.Match != "":
 		return errors.New("a HEAD answer has no body to match; use GET")
-	case least < 100 || most > 599 || least > most:
-		return fmt.Errorf("expected status %d to %d is no range within 100 to 599", least, most)
+	case bad >= 0:
+		return fmt.Errorf("expected status %s is no range within 100 to 599", s.Status[bad])
 	case len(s.Match) > 4096:
 		return fmt.Errorf("text to match is %d bytes long, more than 4096", len(s.Match))
 	case len(s.Host) > 255 || strings.ContainsFunc(s.Host, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune(`/\@?#"<>`, r) }):

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -70,9 +71,9 @@ func TestHTTPAnswersAreJudged(t *testing.T) {
 		"until close":              {ok + "\r\nall of it", HTTP{}, healthd.OK, "status 200"},
 		"http 1.0":                 {"HTTP/1.0 204 No Content\r\n\r\n", HTTP{}, healthd.OK, "status 204"},
 		"redirect is an answer":    {"HTTP/1.1 302 Found\r\nLocation: http://169.254.169.254/latest/\r\n\r\n", HTTP{}, healthd.OK, "status 302"},
-		"redirect not expected":    {"HTTP/1.1 302 Found\r\nLocation: file:///etc/passwd\r\n\r\n", HTTP{MaxStatus: 299}, healthd.WrongAnswer, "status 302, expected 200 to 299"},
+		"redirect not expected":    {"HTTP/1.1 302 Found\r\nLocation: file:///etc/passwd\r\n\r\n", HTTP{Status: []StatusRange{{200, 299}, {401, 401}}}, healthd.WrongAnswer, "status 302, expected 200 to 299 or 401"},
 		"fast 500":                 {"HTTP/1.1 500 Oh\r\nContent-Length: 0\r\n\r\n", HTTP{}, healthd.WrongAnswer, "status 500, expected 200 to 399"},
-		"404 wanted":               {"HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n", HTTP{MinStatus: 404}, healthd.OK, "status 404"},
+		"404 wanted":               {"HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n", HTTP{Status: []StatusRange{{200, 299}, {404, 404}}}, healthd.OK, "status 404"},
 		"early hints before":       {"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" + ok + "Content-Length: 0\r\n\r\n", HTTP{}, healthd.OK, "status 200"},
 		"endless early hints":      {strings.Repeat("HTTP/1.1 103 Early Hints\r\n\r\n", 50), HTTP{}, healthd.WrongAnswer, "status 103, expected 200 to 399"},
 		"matching body":            {ok + "Content-Length: 7\r\n\r\ndb: yes", HTTP{Match: "db: yes"}, healthd.OK, "status 200"},
@@ -243,4 +244,24 @@ func FuzzHTTPAnswer(f *testing.F) {
 			t.Errorf("%q: %v is %s: %s", raw, err, class, detail)
 		}
 	})
+}
+
+func TestHTTPSendsTheUserOfItsURL(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if user, password, ok := r.BasicAuth(); !ok || user != "probe" || password != "s:cret" || r.URL.User != nil {
+			w.WriteHeader(http.StatusUnauthorized)
+		}
+	}))
+	defer server.Close()
+	kind, err := Find("http")
+	if err != nil {
+		t.Fatal(err)
+	}
+	target := strings.Replace(server.URL, "http://", "http://probe:s%3Acret@", 1)
+	if err := kind.Validate(target, Settings{}); err != nil {
+		t.Error(err)
+	}
+	if o := kind.Run(t.Context(), target, Settings{}); o.Class != healthd.OK || strings.Contains(o.Detail, "cret") {
+		t.Errorf("got %+v", o)
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"os"
 	"sync"
 
@@ -199,7 +200,7 @@ func Check(c config.Check) (probe.Check, error) {
 	if err := kind.Validate(target, settings); err != nil {
 		return probe.Check{}, err
 	}
-	out := probe.Check{Name: c.Name, Kind: c.Kind(), Measurement: kind.Measurement, Target: target, Shared: c.Shared,
+	out := probe.Check{Name: c.Name, Kind: c.Kind(), Measurement: kind.Measurement, Target: withoutSecret(target), Shared: c.Shared,
 		Rule: healthd.Rule{Rise: c.Rise, Fall: c.Fall}, Interval: c.Interval, Timeout: c.Timeout,
 		Probe: func(ctx context.Context) healthd.Outcome { return kind.Run(ctx, target, settings) }}
 	switch c.Impact {
@@ -211,14 +212,23 @@ func Check(c config.Check) (probe.Check, error) {
 	return out, nil
 }
 
+// withoutSecret is a target for people: a password in its URL is not theirs to see.
+func withoutSecret(target string) string {
+	u, err := url.Parse(target)
+	if err != nil || u.User == nil {
+		return target
+	}
+	return u.Redacted()
+}
+
 func targetOf(c config.Check) (string, check.Settings) {
 	s := check.Settings{Warn: c.Latency.Warn}
 	if c.TCP != nil {
 		return c.TCP.Address, s
 	}
 	s.HTTP = check.HTTP{Method: c.HTTP.Method, Host: c.HTTP.Host, Match: c.HTTP.Expect}
-	if len(c.HTTP.Status) > 0 {
-		s.HTTP.MinStatus, s.HTTP.MaxStatus = c.HTTP.Status[0].From, c.HTTP.Status[0].To
+	for _, r := range c.HTTP.Status {
+		s.HTTP.Status = append(s.HTTP.Status, check.StatusRange(r))
 	}
 	return c.HTTP.URL, s
 }
