@@ -58,7 +58,7 @@ func (m *medic) launch() {
 	m.t.Helper()
 	cmd := exec.Command(lbmedic.program(m.t), "run", "--config", m.config)
 	cmd.Stdout, cmd.Stderr = m.log, m.log
-	cmd.Env = append(os.Environ(), "GORACE=halt_on_error=0")
+	cmd.Env = environment()
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {
 		m.t.Fatal(err)
@@ -101,6 +101,9 @@ func (m *medic) end(s syscall.Signal) int {
 	return m.cmd.ProcessState.ExitCode()
 }
 
+// environment is that of the test; a program with the race detector need not linger for a second at its end.
+func environment() []string { return append(os.Environ(), "GORACE=atexit_sleep_ms=0") }
+
 // status is the first balancer as the daemon sees it, or empty where the daemon does not answer.
 func (m *medic) status() control.Status {
 	s, err := m.client.Status(m.t.Context())
@@ -139,7 +142,7 @@ func runCLI(t *testing.T, args ...string) said {
 	t.Helper()
 	var out, errs bytes.Buffer
 	cmd := exec.CommandContext(t.Context(), lbmedic.program(t), args...)
-	cmd.Stdout, cmd.Stderr = &out, &errs
+	cmd.Stdout, cmd.Stderr, cmd.Env = &out, &errs, environment()
 	var status *exec.ExitError
 	if err := cmd.Run(); err != nil && !errors.As(err, &status) {
 		t.Fatal(err)
@@ -156,7 +159,7 @@ func (s said) must(t *testing.T) said {
 	return s
 }
 
-// oneLine reports whether text is a single line with a word in it.
+// oneLine reports whether text is a single line.
 func oneLine(text string) bool {
 	return strings.TrimSpace(text) != "" && strings.Count(strings.TrimSuffix(text, "\n"), "\n") == 0
 }
@@ -193,23 +196,21 @@ func (l *logged) lines(message string) (found []map[string]any) {
 // until waits for a condition and fails the test where it does not come.
 func until(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	if !within10s(ok) {
-		t.Fatalf("never: %s", what)
-	}
+	untilWithin(t, 10*time.Second, what, ok)
 }
 
-func within10s(ok func() bool) bool {
+func untilWithin(t *testing.T, d time.Duration, what string, ok func() bool) {
+	t.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	deadline := time.After(10 * time.Second)
+	deadline := time.After(d)
 	for !ok() {
 		select {
 		case <-deadline:
-			return false
+			t.Fatalf("never: %s", what)
 		case <-tick.C:
 		}
 	}
-	return true
 }
 
 // stays fails the test where a condition ends within that time.

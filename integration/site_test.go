@@ -76,7 +76,7 @@ func (s *site) balancerConfig(c siteConfig) string {
 	var b strings.Builder
 	b.WriteString(peer.HAProxyGlobal(s.dir) + c.global +
 		"defaults\n    mode http\n    timeout connect 1s\n    timeout client 60s\n    timeout server 60s\n" + c.defaults +
-		"frontend users\n    bind " + s.front + "\n    default_backend web\nbackend web\n    balance roundrobin\n    option httpchk GET /alive\n")
+		"frontend users\n    bind " + s.front + "\n    bind " + s.net + "100:8002 proto h2\n    default_backend web\nbackend web\n    balance roundrobin\n    option httpchk GET /alive\n")
 	for i, a := range s.apps {
 		fmt.Fprintf(&b, "    server s%d %s check inter 100ms rise 2 fall 2\n", i, a.address)
 	}
@@ -174,8 +174,11 @@ func (s *site) restart() time.Time {
 
 // get asks as a user does, on a connection of its own, and returns the app that answered and the status.
 func (s *site) get(path string) (app string, status int, err error) {
-	client := http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
-	res, err := client.Post("http://"+s.front+path, "text/plain", strings.NewReader("body"))
+	return post(&http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}, "http://"+s.front+path)
+}
+
+func post(client *http.Client, url string) (app string, status int, err error) {
+	res, err := client.Post(url, "text/plain", strings.NewReader("body"))
 	if err != nil {
 		return "", 0, err
 	}
@@ -189,11 +192,16 @@ func (s *site) get(path string) (app string, status int, err error) {
 // hold begins a slow POST on one app and returns once the app has it. Its status comes when the app releases it.
 func (s *site) hold(a *app) <-chan int {
 	s.t.Helper()
+	return s.holdBy(a, s.get)
+}
+
+func (s *site) holdBy(a *app, get func(path string) (app string, status int, err error)) <-chan int {
+	s.t.Helper()
 	before := a.held.Load()
 	done := make(chan int, 16)
 	go func() {
 		for range 16 { // until the balancer chooses that app
-			name, status, err := s.get("/slow?on=" + a.name)
+			name, status, err := get("/slow?on=" + a.name)
 			if err != nil {
 				done <- -1
 				return

@@ -45,12 +45,19 @@ func (h *HAProxy) olderOfMaster(ctx context.Context, backend, server string, use
 	}
 	for _, p := range processes.Old {
 		w := remediate.Worker{PID: p.PID}
+		elsewhere := map[string]bool{} // by client: whether all that it has is on other servers; HTTP/2 has many sessions on one connection
 		info, err := h.Master.Read(ctx, p.PID, runtime.Sessions(func(s *runtime.Session) error {
-			if !s.CLI() && s.Server != "" && (s.Backend != backend || s.Server != server) {
-				w.Elsewhere++
+			if !s.CLI() {
+				before, known := elsewhere[s.Source]
+				elsewhere[s.Source] = (before || !known) && s.Server != "" && (s.Backend != backend || s.Server != server)
 			}
 			return nil
 		}))
+		for _, other := range elsewhere {
+			if other {
+				w.Elsewhere++
+			}
+		}
 		switch {
 		case errors.Is(err, runtime.ErrUnknown):
 			continue // it has ended meanwhile
