@@ -59,6 +59,15 @@ func readLedger(dir string) (*remediate.Ledger, error) {
 			return ledger, err
 		}
 	}
+	var lost []string
+	for _, damage := range recovered.Damage {
+		if !damage.Torn {
+			lost = append(lost, damage.String())
+		}
+	}
+	if len(lost) > 0 {
+		return ledger, fmt.Errorf("a part of the journal is unreadable, so what is shown of orders and takes may not be all: %s", strings.Join(lost, "; "))
+	}
 	return ledger, nil
 }
 

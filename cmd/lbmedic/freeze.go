@@ -54,7 +54,7 @@ func (a *app) switchWithoutDaemon(daemon error, kind, reason string) (done admin
 	if err != nil {
 		return done, err
 	}
-	book, err := openBook(cfg.State)
+	book, err := a.openBook(cfg.State)
 	if err != nil {
 		return done, err
 	}
@@ -64,8 +64,8 @@ func (a *app) switchWithoutDaemon(daemon error, kind, reason string) (done admin
 }
 
 // openBook takes the journal of a state directory for this process. Where a daemon has it, although it did not answer,
-// that is told.
-func openBook(dir string) (*control.Book, error) {
+// that is told, and so is damage.
+func (a *app) openBook(dir string) (*control.Book, error) {
 	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
 		return nil, fmt.Errorf("make the state directory: %w", err)
 	}
@@ -76,6 +76,11 @@ func openBook(dir string) (*control.Book, error) {
 		return nil, peerError(fmt.Errorf("%w, and it does not answer on the admin socket: it may be starting, or listen elsewhere (--socket)", err))
 	case err != nil:
 		return nil, fmt.Errorf("open the state directory: %w", err)
+	}
+	for _, damage := range recovered.Damage {
+		if !damage.Torn {
+			fmt.Fprintln(a.stderr, "lbmedic: a part of the journal was refused: "+plain(damage.String()))
+		}
 	}
 	book, err := control.NewBook(j, recovered)
 	if err != nil {

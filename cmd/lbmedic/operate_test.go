@@ -78,7 +78,7 @@ func (f *farm) load() *config.Config {
 func (f *farm) start() {
 	f.t.Helper()
 	cfg := f.load()
-	book, err := openBook(cfg.State)
+	book, err := (&app{stderr: f.t.Output()}).openBook(cfg.State)
 	if err != nil {
 		f.t.Fatal(err)
 	}
@@ -250,7 +250,7 @@ func TestStatusAndReleaseWorkWithoutTheDaemon(t *testing.T) {
 func (f *farm) takeAndDie(server string) {
 	f.t.Helper()
 	cfg := f.load()
-	book, err := openBook(cfg.State)
+	book, err := (&app{stderr: f.t.Output()}).openBook(cfg.State)
 	if err != nil {
 		f.t.Fatal(err)
 	}

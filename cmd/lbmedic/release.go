@@ -71,7 +71,7 @@ func (a *app) releaseWithoutDaemon(cmd *cobra.Command, daemonErr error, what adm
 	if _, err := journal.Inspect(cfg.State); errors.Is(err, fs.ErrNotExist) && what.All {
 		return admin.Released{Done: admin.Done{Did: "automation has nothing out: there is no journal in " + cfg.State}, Released: []remediate.Target{}}, nil
 	}
-	book, err := openBook(cfg.State)
+	book, err := a.openBook(cfg.State)
 	if err != nil {
 		return out, err
 	}

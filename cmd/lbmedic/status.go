@@ -118,7 +118,10 @@ func (s seen) alarms(now time.Time) (lines []string) {
 	if s.Frozen != nil {
 		lines = append(lines, "FROZEN "+s.Frozen.String()+"; automation does nothing until `lbmedic thaw`")
 	}
-	if s.NoJournal != "" {
+	switch {
+	case s.NoJournal != "" && s.Direct:
+		lines = append(lines, "JOURNAL: "+s.NoJournal)
+	case s.NoJournal != "":
 		lines = append(lines, "NO JOURNAL, so nothing is done: "+s.NoJournal)
 	}
 	for _, b := range s.Balancers {

@@ -128,3 +128,48 @@ func TestCheckPassesWhatAnswers(t *testing.T) {
 		}
 	}
 }
+
+func TestADamagedJournalIsToldAndNotTakenForAnEmptyOne(t *testing.T) {
+	dir := t.TempDir()
+	state := filepath.Join(dir, "state")
+	path := filepath.Join(dir, "lbmedic.yaml")
+	text := "health: {http: off, agent: off, services: {web: {checks: {app: {tcp: \"127.0.0.1:1\"}}}}}\n" +
+		"admin: {socket: \"" + filepath.Join(dir, "a.sock") + "\", http: off}\nstate: \"" + state + "\"\n"
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	lbmedic := func(args ...string) (int, string) {
+		var out bytes.Buffer
+		code := run(t.Context(), append([]string{"--config", path}, args...), strings.NewReader(""), &out, &out)
+		return code, out.String()
+	}
+	for _, reason := range []string{"storm", "still"} {
+		if code, out := lbmedic("freeze", "--reason", reason); code != exitDone {
+			t.Fatal(out)
+		}
+	}
+	// The checkpoint tells what stands; the line behind it is spoiled.
+	f, err := os.OpenFile(filepath.Join(state, "journal"), os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	info, err := f.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.WriteAt([]byte("#"), info.Size()-10); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.WriteString("another line\n"); err != nil { // not the torn end of a write
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, out := lbmedic("status"); !strings.Contains(out, "JOURNAL: a part of the journal is unreadable") || !strings.Contains(out, "FROZEN") {
+		t.Errorf("got %s", out)
+	}
+	if code, out := lbmedic("thaw"); code != exitDone || !strings.Contains(out, "a part of the journal was refused") {
+		t.Errorf("status %d: %s", code, out)
+	}
+}
