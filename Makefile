@@ -35,7 +35,7 @@ matrix: peers build
 	LBMEDIC_REQUIRE_PEERS=1 LBMEDIC_MATRIX=full $(GO) test -tags $(TAGS) -race -count=1 -timeout 60m ./...
 
 bench: peers build
-	LBMEDIC_REQUIRE_PEERS=1 $(GO) test -tags $(TAGS) -count=1 -timeout 30m -run '^TestBench' -v ./integration/bench
+	LBMEDIC_REQUIRE_PEERS=1 LBMEDIC_BENCH=1 $(GO) test -tags $(TAGS) -count=1 -timeout 30m -run '^TestBench' -v ./integration/bench
 
 peers:
 	integration/peers.sh test
