@@ -174,3 +174,15 @@ func TestAnInterruptedDemoLeavesNothing(t *testing.T) {
 	}
 	nothingIsLeft(t, program, timeline.String())
 }
+
+func TestADemoWithoutHAProxyNamesThePackage(t *testing.T) {
+	cmd := exec.CommandContext(t.Context(), lbmedic.program(t), "demo", "--once", "--haproxy", "/nonexistent/haproxy")
+	said, err := cmd.CombinedOutput()
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.ExitCode() != 1 {
+		t.Errorf("%v", err)
+	}
+	if text := string(said); strings.Count(text, "\n") != 1 || !strings.Contains(text, "apt-get install haproxy") {
+		t.Errorf("it says %q", text)
+	}
+}

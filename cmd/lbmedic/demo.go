@@ -67,6 +67,7 @@ func newDemoAppCommand() *cobra.Command {
 	flags.StringVar(&app.Name, "name", "app1", "what it calls itself")
 	flags.StringVar(&app.Release, "release", "v1", "which release it says it is")
 	flags.StringVar(&app.Listen, "listen", "127.0.0.2:8080", "where it serves")
+	flags.DurationVar(&app.Boot, "boot", 0, "how long it takes to start")
 	flags.StringVar(&app.Dependency, "dependency", "127.0.0.2:6379", "what it needs for every answer")
 	return cmd
 }

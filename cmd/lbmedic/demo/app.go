@@ -14,10 +14,11 @@ import (
 // App is one of the three small apps. It needs its dependency for every answer but keeps its port open without it, as
 // an app does whose database is gone.
 type App struct {
-	Name       string // "app1"
-	Release    string // "v1"
-	Listen     string // host:port
-	Dependency string // host:port
+	Name       string        // "app1"
+	Release    string        // "v1"
+	Listen     string        // host:port
+	Dependency string        // host:port
+	Boot       time.Duration // how long it takes to start before it listens
 }
 
 // appHeader names who answered.
@@ -32,6 +33,9 @@ const (
 
 // Run serves until ctx is done and then finishes the requests under way.
 func (a App) Run(ctx context.Context) error {
+	if dwell(ctx, a.Boot) != nil {
+		return nil
+	}
 	l, err := net.Listen("tcp", a.Listen)
 	if err != nil {
 		return fmt.Errorf("%s: %w", a.Name, err)

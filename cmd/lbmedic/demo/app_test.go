@@ -126,6 +126,16 @@ func TestAStoppedAppFinishesWhatIsUnderWay(t *testing.T) {
 	}
 }
 
+func TestAnAppThatIsStoppedWhileItStartsNeverListens(t *testing.T) {
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- App{Name: "app1", Listen: "no address", Boot: time.Hour}.Run(ctx) }()
+	stop()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
 func TestAnAppWhosePortIsTakenSaysSo(t *testing.T) {
 	r := run(t)
 	err := r.app.Run(context.Background())

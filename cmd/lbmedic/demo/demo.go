@@ -50,6 +50,12 @@ func Run(ctx context.Context, s Settings, told func(*Report) error) (err error) 
 	if !ok {
 		return ErrNoHAProxy
 	}
+	nginx, ok := program("nginx", s.Nginx)
+	if !ok && s.Nginx != "" {
+		return fmt.Errorf("there is no program %s", s.Nginx)
+	} else if !ok {
+		nginx.Path = ""
+	}
 	begun := time.Now()
 	line := newTimeline(s.Timeline, s.Colour, begun)
 	stage, err := openStage(ctx, s.Program, line)
@@ -67,7 +73,6 @@ func Run(ctx context.Context, s Settings, told func(*Report) error) (err error) 
 		}
 	}()
 	stage.attend(line.Run)
-	nginx, _ := program("nginx", s.Nginx)
 	report, err := perform(stage, haproxy, nginx, begun)
 	if err != nil {
 		return err

@@ -24,6 +24,13 @@ func TestWithoutHAProxyThePackageIsNamed(t *testing.T) {
 	}
 }
 
+func TestAnNginxThatIsNotThereIsNamed(t *testing.T) {
+	err := Run(t.Context(), Settings{HAProxy: "/bin/true", Nginx: "/nonexistent/nginx"}, unexpected(t))
+	if err == nil || err.Error() != "there is no program /nonexistent/nginx" {
+		t.Errorf("%v", err)
+	}
+}
+
 // /bin/false takes the place of lbmedic: no app ever listens.
 func TestAProgramThatEndsAtOnceIsNamedWithItsLog(t *testing.T) {
 	var out bytes.Buffer

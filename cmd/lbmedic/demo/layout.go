@@ -7,6 +7,7 @@ import (
 	"net"
 	"path/filepath"
 	"strconv"
+	"time"
 
 	"github.com/lbmedic/lbmedic/internal/peer"
 )
@@ -21,6 +22,7 @@ const (
 	spared     = "app3"     // which nginx is told to leave alone
 	oldRelease = "v1"
 	newRelease = "v2"
+	bootTime   = time.Second // of the new release: long enough for HAProxy to notice that nobody listens
 )
 
 // appNames are the three apps.

@@ -61,10 +61,10 @@ func (s *stage) hints() string {
 	hints := [][2]string{
 		{s.program + " status" + socket, "what lbmedic sees and would do"},
 		{s.program + " events -f" + socket, "what it did and why"},
-		{s.program + " drain " + backend + "/" + spared + " --wait" + socket, ""},
-		{s.program + " ready " + backend + "/" + spared + socket, ""},
+		{s.program + " drain " + backend + "/" + spared + " --wait" + socket, "returns when it can be stopped"},
+		{s.program + " ready " + backend + "/" + spared + socket, "back in service"},
 		{fmt.Sprintf("kill -USR1 %d", os.Getpid()), "break the dependency of " + broken + "; again heals it"},
-		{fmt.Sprintf("kill -STOP %d; kill -CONT %d", app, app), spared + " hangs; it goes on"},
+		{fmt.Sprintf("kill -STOP %d", app), fmt.Sprintf("%s hangs; kill -CONT %d wakes it", spared, app)},
 		{"curl -d order http://" + s.front + "/", "through HAProxy"},
 		{"curl -i " + s.where(broken).health(), "the sidecar of " + broken},
 		{"http://" + s.stats + "/", "HAProxy's own page"},
@@ -74,12 +74,12 @@ func (s *stage) hints() string {
 	}
 	var b strings.Builder
 	b.WriteString("\nThe stack stays up, under load, until ^C. Things to try:\n\n")
+	widest := 0
 	for _, h := range hints {
-		line := "    " + h[0]
-		if h[1] != "" {
-			line += "    # " + h[1]
-		}
-		fmt.Fprintln(&b, line)
+		widest = max(widest, len(h[0]))
+	}
+	for _, h := range hints {
+		fmt.Fprintf(&b, "    %-*s  # %s\n", widest, h[0], h[1])
 	}
 	b.WriteString("\n")
 	return b.String()
