@@ -136,10 +136,15 @@ func (d *decision) order(s Server) {
 	}
 }
 
-// act takes a step that an operator asked for; only a journal that cannot be written holds it back.
+// act takes a step that an operator asked for; only a journal that cannot be written, or
+// a balancer that takes no commands, holds it back.
 func (d *decision) act(s Server, verb Verb, reason Reason, detail string) {
-	if d.NoJournal != "" {
+	switch {
+	case d.NoJournal != "":
 		d.hold(s, verb, HoldNoJournal, d.NoJournal)
+		return
+	case d.Denied != "":
+		d.hold(s, verb, HoldDenied, d.Denied)
 		return
 	}
 	d.take(s, verb, reason, detail)
@@ -280,8 +285,10 @@ func (d *decision) automation(s Server, want Verb) bool {
 // bound is what keeps automation as a whole from acting.
 func (d *decision) bound() (Reason, string) {
 	switch {
-	case d.Backend.OrdersOnly:
-		return HoldOrdersOnly, "each change here is a reload; only an operator orders one"
+	case d.Backend.OrdersOnly != "":
+		return HoldOrdersOnly, d.Backend.OrdersOnly
+	case d.Denied != "":
+		return HoldDenied, d.Denied
 	case d.NoJournal != "":
 		return HoldNoJournal, d.NoJournal
 	case d.Frozen != "":

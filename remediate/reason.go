@@ -28,6 +28,7 @@ const (
 	HoldNoJournal     Reason = "no-journal"
 	HoldStaleView     Reason = "stale-observation"
 	HoldOrdersOnly    Reason = "orders-only"
+	HoldDenied        Reason = "commands-denied" // the balancer takes no commands from us
 	HoldSingleServer  Reason = "single-server"
 	HoldOperatorOrder Reason = "operator-order-stands"
 	HoldOverride      Reason = "operator-override" // an operator put back what we took out

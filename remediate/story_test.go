@@ -136,6 +136,8 @@ func readSetting(t *testing.T, v *View, word string) {
 		v.Policy.Mode = Observe
 	case "frozen":
 		v.Frozen = value
+	case "denied":
+		v.Denied = value
 	case "no-journal":
 		v.NoJournal = value
 	case "seen":
@@ -143,7 +145,7 @@ func readSetting(t *testing.T, v *View, word string) {
 	case "map-hash":
 		v.Backend.MapHash = true
 	case "orders-only":
-		v.Backend.OrdersOnly = true
+		v.Backend.OrdersOnly = value
 	case "nbsrv-lt":
 		v.Backend.Thresholds = append(v.Backend.Thresholds, Threshold{Op: "lt", Low: number(), High: number(), Place: "haproxy.cfg:9"})
 	case "min-percent":

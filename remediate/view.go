@@ -19,7 +19,7 @@ type Backend struct {
 	Servers    []Server
 	MapHash    bool        // a map-based hash: taking one server moves keys of the others
 	Thresholds []Threshold // places in the config that count usable servers
-	OrdersOnly bool        // automation never acts here (nginx: each change is a reload)
+	OrdersOnly string      // why automation never acts here; empty where it may
 }
 
 // units groups the rows that share an address: they are one instance and count as one server.
@@ -58,6 +58,7 @@ type View struct {
 	Balancer   string
 	Frozen     string // who froze automation and why; empty when it is not frozen
 	NoJournal  string // why nothing can be journaled; empty when it can
+	Denied     string // why the balancer takes no commands from us; empty when it does
 	Policy     Policy
 	Backend    Backend
 	Followers  []Backend  // backends with servers that track one of Backend's

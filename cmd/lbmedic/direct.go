@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -49,15 +48,9 @@ func readLedger(dir string) (*remediate.Ledger, error) {
 	case err != nil:
 		return ledger, err
 	}
-	if len(recovered.State) > 0 {
-		if err := json.Unmarshal(recovered.State, ledger); err != nil {
-			return remediate.NewLedger(), fmt.Errorf("read the journal's checkpoint: %w", err)
-		}
-	}
-	for _, r := range recovered.Records {
-		if err := ledger.Fold(r.Seq, r.At, r.Kind, r.Body); err != nil {
-			return ledger, err
-		}
+	ledger, err = control.AddUp(recovered)
+	if err != nil {
+		return remediate.NewLedger(), err
 	}
 	var lost []string
 	for _, damage := range recovered.Damage {
@@ -82,44 +75,8 @@ func lookAt(ctx context.Context, b config.Balancer, ledger *remediate.Ledger) co
 	for _, backend := range seen.Backends {
 		for _, s := range backend.Servers {
 			ledger.Annotate(remediate.Target{Balancer: b.Name, Backend: backend.Name, Server: s.Name}, &s)
-			out.Servers = append(out.Servers, rowOf(backend.Name, s))
+			out.Servers = append(out.Servers, control.Row(backend.Name, s))
 		}
 	}
 	return out
-}
-
-// rowOf is what control's Status says of a server, but for what needs the daemon: the sidecar and the plan.
-func rowOf(backend string, s remediate.Server) control.ServerStatus {
-	row := control.ServerStatus{Backend: backend, Server: s.Name, Address: s.Address, State: stateOf(s), Weight: s.Weight,
-		Sessions: s.Sessions, Queued: s.Queued, Backup: s.Backup}
-	switch {
-	case s.Order != nil:
-		row.SetBy, row.Why, row.Since = s.Order.By, s.Order.Reason, s.Order.At
-	case s.Admin&remediate.ConfigMaint != 0:
-		row.SetBy, row.Why = "config", "disabled"
-	case s.Admin&remediate.OutOfService != 0:
-		row.SetBy = "somebody"
-	case s.Take != nil:
-		row.SetBy, row.Why, row.Since = "automation", string(s.Take.Reason)+colon(s.Take.Detail), s.Take.At
-	case s.Oper == remediate.OperDown:
-		row.SetBy = "balancer's check"
-	}
-	if s.Pending {
-		row.Why += " (the outcome of a command is not known)"
-	}
-	return row
-}
-
-func stateOf(s remediate.Server) string {
-	switch {
-	case s.Admin&remediate.OutOfService != 0:
-		return s.Admin.String()
-	case s.Oper != remediate.OperUp:
-		return s.Oper.String()
-	case s.Weight == 0:
-		return "weight 0"
-	case !s.Checked:
-		return "up (no check)"
-	}
-	return "up"
 }

@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"github.com/lbmedic/lbmedic/remediate"
-	"github.com/lbmedic/lbmedic/remediate/control"
 )
 
 // Release is the body of POST /v1/release: whose takes by automation are undone.
@@ -58,7 +57,7 @@ func (s *Server) Release(ctx context.Context, what Release, by string) (out Rele
 		balancers, failed = s.withTakes()
 	}
 	for _, name := range balancers {
-		released, err := s.controllers()[name].Release(ctx, by)
+		released, err := s.controllers()[name].Release(ctx, by, nil)
 		out.Released = append(out.Released, released...)
 		failed = errors.Join(failed, err)
 	}
@@ -148,5 +147,6 @@ func (s *Server) taken(ledger *remediate.Ledger, name Target) (remediate.Target,
 }
 
 func (s *Server) releaseServer(ctx context.Context, t remediate.Target, by string) error {
-	return s.controllers()[t.Balancer].Do(ctx, control.Order{Backend: t.Backend, Server: t.Server, Want: remediate.Ready, By: by, Reason: string(remediate.ReleaseOrder)})
+	_, err := s.controllers()[t.Balancer].Release(ctx, by, func(other remediate.Target) bool { return other == t })
+	return err
 }

@@ -37,6 +37,22 @@ type Sighting struct {
 
 // NewBook folds what a journal recovered. It takes over the journal; Close closes it.
 func NewBook(j *journal.Journal, recovered journal.Recovered) (*Book, error) {
+	ledger, err := AddUp(recovered)
+	if err != nil {
+		return nil, err
+	}
+	b := &Book{journal: j, watchers: map[int]func(){}}
+	b.ledger.Store(ledger)
+	if !recovered.Incomplete || ledger.Frozen != nil {
+		return b, nil
+	}
+	// Records are missing, so what seems ours may have been given back since. Nothing is undone on that ground alone:
+	// automation stays frozen until a person has looked. Orders stand, for losing one would be worse.
+	return b, b.Freeze("lbmedic", "a part of the journal is missing: compare `lbmedic status` with what you expect, then `lbmedic thaw`")
+}
+
+// AddUp is what a journal adds up to, as far as it could be read.
+func AddUp(recovered journal.Recovered) (*remediate.Ledger, error) {
 	ledger := remediate.NewLedger()
 	if len(recovered.State) > 0 {
 		if err := json.Unmarshal(recovered.State, ledger); err != nil {
@@ -48,14 +64,7 @@ func NewBook(j *journal.Journal, recovered journal.Recovered) (*Book, error) {
 			return nil, err
 		}
 	}
-	b := &Book{journal: j, watchers: map[int]func(){}}
-	b.ledger.Store(ledger)
-	if !recovered.Incomplete || ledger.Frozen != nil {
-		return b, nil
-	}
-	// Records are missing, so what seems ours may have been given back since. Nothing is undone on that ground alone:
-	// automation stays frozen until a person has looked. Orders stand, for losing one would be worse.
-	return b, b.Freeze("lbmedic", "a part of the journal is missing: compare `lbmedic status` with what you expect, then `lbmedic thaw`")
+	return ledger, nil
 }
 
 // Close writes a checkpoint and closes the journal.
@@ -133,8 +142,15 @@ func (b *Book) Read(seq uint64, limit int) ([]journal.Record, error) {
 // Last is the number of the newest record.
 func (b *Book) Last() uint64 { return b.journal.Last() }
 
-// Wait returns once there is a record behind seq.
-func (b *Book) Wait(ctx context.Context, seq uint64) error { return b.journal.Wait(ctx, seq) }
+// Wait returns once there is a record behind seq, and Ledger holds it.
+func (b *Book) Wait(ctx context.Context, seq uint64) error {
+	if err := b.journal.Wait(ctx, seq); err != nil {
+		return err
+	}
+	b.mu.Lock() // held from the append until its record is folded
+	defer b.mu.Unlock()
+	return nil
+}
 
 // onChange has wake called when something changed that every controller must see. The func returned ends that.
 func (b *Book) onChange(wake func()) func() {

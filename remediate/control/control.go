@@ -29,7 +29,7 @@ type Controller struct {
 	log      *zap.Logger
 	wake     chan struct{}
 
-	turn    sync.Mutex                     // one round or one order at a time: one actor (S6)
+	turn    chan struct{}                  // holds one token: one round or one order at a time, one actor (S6)
 	notDone map[remediate.Target]time.Time // since when a command of unknown outcome reads as not carried out
 
 	mu   sync.Mutex // guards what follows
@@ -45,7 +45,7 @@ func New(s Settings, b Balancer, book *Book, sidecars *Sidecars, log *zap.Logger
 	}
 	c := &Controller{settings: s, balancer: b, book: book, sidecars: sidecars, log: log.With(zap.String("balancer", s.Name)),
 		wake: make(chan struct{}, 1), plan: map[string]remediate.Plan{},
-		notDone: map[remediate.Target]time.Time{}}
+		notDone: map[remediate.Target]time.Time{}, turn: make(chan struct{}, 1)}
 	return c
 }
 
@@ -81,10 +81,24 @@ func (c *Controller) Run(ctx context.Context) error {
 	}
 }
 
+// myTurn waits for this caller's turn to act.
+func (c *Controller) myTurn(ctx context.Context) error {
+	select {
+	case c.turn <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("wait for what else is done on balancer %s: %w", c.settings.Name, context.Cause(ctx))
+	}
+}
+
+func (c *Controller) turnOver() { <-c.turn }
+
 // round is one turn of the loop; it returns how long nothing can be due.
 func (c *Controller) round(ctx context.Context) time.Duration {
-	c.turn.Lock()
-	defer c.turn.Unlock()
+	if err := c.myTurn(ctx); err != nil {
+		return c.settings.Interval
+	}
+	defer c.turnOver()
 	seen, err := c.look(ctx)
 	if err != nil {
 		return c.settings.Interval
@@ -128,6 +142,10 @@ func (c *Controller) look(ctx context.Context) (Observation, error) {
 	}
 	if err != nil {
 		return seen, err
+	}
+	if seen.Denied != before.Denied && seen.Denied != "" {
+		c.log.Warn("the balancer takes no commands; nothing is done until it does", zap.String("why", seen.Denied))
+		c.book.Saw(Sighting{Balancer: c.settings.Name, What: "denied", Detail: seen.Denied})
 	}
 	if !seen.Generation.Same(before.Generation) {
 		c.book.Saw(Sighting{Balancer: c.settings.Name, What: "generation", Detail: fmt.Sprintf("worker %d, version %s", seen.Generation.PID, seen.Version)})

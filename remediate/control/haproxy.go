@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"strconv"
@@ -22,9 +23,10 @@ type HAProxy struct {
 	Sidecar func(address, port, server, backend string) string // the operator's URL template; nil: the check port decides
 	Older   func(pid int) ([]int, error)                       // older workers on this host, where there is no master socket; nil: cannot be told
 
-	mu    sync.Mutex
-	gen   runtime.Generation
-	model *haproxy.Model // of gen; nil where it could not be read
+	mu      sync.Mutex
+	gen     runtime.Generation
+	model   *haproxy.Model     // of gen; nil where it could not be read
+	allowed runtime.Generation // the process that was found to take commands
 }
 
 // Observe reads `show servers state` and `show stat` in one batch.
@@ -52,8 +54,8 @@ func (h *HAProxy) Observe(ctx context.Context) (Observation, error) {
 	case info.Stopping:
 		return Observation{}, fmt.Errorf("worker %d is stopping: %w", info.PID, runtime.ErrStopping)
 	}
-	model := h.know(info)
-	seen := Observation{At: begun, Generation: generationOf(info), Version: info.Version}
+	model, unread := h.know(info)
+	seen := Observation{At: begun, Generation: generationOf(info), Version: info.Version, Denied: h.denied(ctx, info.Generation())}
 	at := map[string]int{}
 	for i, row := range rows {
 		name := backends[i]
@@ -61,7 +63,7 @@ func (h *HAProxy) Observe(ctx context.Context) (Observation, error) {
 		if !ok {
 			j = len(seen.Backends)
 			at[name] = j
-			seen.Backends = append(seen.Backends, Backend{Backend: backendOf(name, model), Sidecars: map[string]string{}})
+			seen.Backends = append(seen.Backends, Backend{Backend: backendOf(name, model, unread), Sidecars: map[string]string{}})
 		}
 		b := &seen.Backends[j]
 		row.Persistent = persistent(model, name, row.Name)
@@ -74,18 +76,39 @@ func (h *HAProxy) Observe(ctx context.Context) (Observation, error) {
 }
 
 // know keeps the process for Act, and reads the configuration again when it is a new one.
-func (h *HAProxy) know(info runtime.Info) *haproxy.Model {
+func (h *HAProxy) know(info runtime.Info) (model *haproxy.Model, unread string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	g := info.Generation()
 	if h.model == nil || !g.Same(h.gen) {
-		h.model = nil
-		if m, err := h.Load(); err == nil {
-			h.model = m
+		m, err := h.Load()
+		if err != nil {
+			m = nil
 		}
+		h.model, unread = m, text(err)
 	}
 	h.gen = g
-	return h.model
+	return h.model, unread
+}
+
+// denied says why HAProxy takes no commands on this socket. Each process is asked once, and again as long as it refuses.
+func (h *HAProxy) denied(ctx context.Context, g runtime.Generation) string {
+	h.mu.Lock()
+	allowed := !h.allowed.IsZero() && h.allowed.Same(g)
+	h.mu.Unlock()
+	if allowed {
+		return ""
+	}
+	access, err := h.Client.SelfTest(ctx)
+	if errors.Is(err, runtime.ErrLevel) {
+		return text(err)
+	}
+	if err == nil {
+		h.mu.Lock()
+		h.allowed = access.Info.Generation()
+		h.mu.Unlock()
+	}
+	return "" // what else is wrong shows in the next look
 }
 
 func generationOf(info runtime.Info) remediate.Generation {

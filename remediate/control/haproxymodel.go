@@ -12,10 +12,14 @@ import (
 
 // backendOf is what the configuration says of a backend. Where it could not be read, nothing is taken for harmless:
 // the backend takes orders only.
-func backendOf(name string, m *haproxy.Model) remediate.Backend {
+func backendOf(name string, m *haproxy.Model, unread string) remediate.Backend {
 	b := remediate.Backend{Name: name}
-	if m == nil || m.Backend(name) == nil {
-		b.OrdersOnly = true
+	switch {
+	case m == nil:
+		b.OrdersOnly = "HAProxy's configuration cannot be read, so what a take would do is not known" + because(unread)
+		return b
+	case m.Backend(name) == nil:
+		b.OrdersOnly = "HAProxy's configuration has no such backend any more, so what a take would do is not known"
 		return b
 	}
 	b.MapHash = m.Backend(name).MapHash()
@@ -26,6 +30,13 @@ func backendOf(name string, m *haproxy.Model) remediate.Backend {
 		}
 	}
 	return b
+}
+
+func because(text string) string {
+	if text == "" {
+		return ""
+	}
+	return ": " + text
 }
 
 // persistent reports whether clients may be bound to the server even at weight 0.

@@ -32,7 +32,7 @@ func (n *Nginx) Observe(context.Context) (Observation, error) {
 		return seen, fmt.Errorf("read the configuration: %s", p)
 	}
 	for _, u := range closure.Meaning().Upstreams {
-		b := Backend{Backend: remediate.Backend{Name: u.Name, OrdersOnly: true}, Sidecars: map[string]string{}}
+		b := Backend{Backend: remediate.Backend{Name: u.Name, OrdersOnly: "each change here is a reload; only an operator orders one"}, Sidecars: map[string]string{}}
 		for i := range u.Servers {
 			b.Servers = append(b.Servers, nginxRow(&u.Servers[i]))
 		}

@@ -22,6 +22,7 @@ type Observation struct {
 	At         time.Time // when the reading began
 	Generation remediate.Generation
 	Version    string
+	Denied     string // why commands are not taken, though it can be read; empty where they are
 	Backends   []Backend
 }
 

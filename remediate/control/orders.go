@@ -22,12 +22,17 @@ type Order struct {
 // until it ends. It works in observe mode and while automation is frozen. The error is a *remediate.Refusal where the
 // order breaks a bound.
 func (c *Controller) Do(ctx context.Context, o Order) error {
-	c.turn.Lock()
-	defer c.turn.Unlock()
+	if err := c.myTurn(ctx); err != nil {
+		return err
+	}
+	defer c.turnOver()
 	defer c.Wake()
 	seen, err := c.look(ctx)
 	if err != nil {
 		return fmt.Errorf("read balancer %s: %w", c.settings.Name, err)
+	}
+	if seen.Denied != "" {
+		return fmt.Errorf("balancer %s takes no commands: %s", c.settings.Name, seen.Denied)
 	}
 	c.settle(seen)
 	t := c.target(o.Backend, o.Server)
@@ -102,11 +107,13 @@ func (c *Controller) viewOf(seen Observation, backend string) (remediate.View, b
 	return remediate.View{}, false
 }
 
-// Release undoes every own take that is open on this balancer, because an operator asked for it. The servers stay in
-// until their sidecars pass: automation does not take them again.
-func (c *Controller) Release(ctx context.Context, by string) (released []remediate.Target, err error) {
-	c.turn.Lock()
-	defer c.turn.Unlock()
+// Release undoes own takes that are open on this balancer, because an operator asked for it: those that which is true
+// of, or all where it is nil. The servers stay in until their sidecars pass: automation does not take them again before.
+func (c *Controller) Release(ctx context.Context, by string, which func(remediate.Target) bool) (released []remediate.Target, err error) {
+	if err := c.myTurn(ctx); err != nil {
+		return nil, err
+	}
+	defer c.turnOver()
 	defer c.Wake()
 	seen, err := c.look(ctx)
 	if err != nil {
@@ -116,9 +123,14 @@ func (c *Controller) Release(ctx context.Context, by string) (released []remedia
 	for i := range seen.Backends {
 		plan := remediate.Release(c.view(seen, i))
 		for _, f := range plan.Fact {
-			c.fact(f, seen.Generation)
+			if which == nil || which(f.Target) {
+				c.fact(f, seen.Generation)
+			}
 		}
 		for _, a := range plan.Take {
+			if which != nil && !which(a.Target) {
+				continue
+			}
 			c.fact(remediate.Fact{Target: a.Target, Change: remediate.OverrideSet, Reason: remediate.ReleaseOrder}, seen.Generation)
 			if _, err := c.step(ctx, seen.Generation, a, by); err != nil {
 				return released, err

@@ -15,6 +15,7 @@ type Status struct {
 	Generation remediate.Generation `json:"generation"`
 	Read       time.Time            `json:"read,omitzero"`
 	Error      string               `json:"error,omitempty"`
+	Denied     string               `json:"denied,omitempty"` // why it takes no commands from us
 	Frozen     string               `json:"frozen,omitempty"`
 	NoJournal  string               `json:"no_journal,omitempty"`
 	Servers    []ServerStatus       `json:"servers"`
@@ -45,14 +46,14 @@ func (c *Controller) Status() Status {
 	c.mu.Unlock()
 	ledger := c.book.Ledger()
 	out := Status{Balancer: c.settings.Name, Mode: c.settings.Policy(time.Now()).Mode, Version: seen.Version, Generation: seen.Generation,
-		Read: seen.At, Frozen: ledger.Frozen.String(), NoJournal: c.book.Broken(), Servers: []ServerStatus{}}
+		Read: seen.At, Denied: seen.Denied, Frozen: ledger.Frozen.String(), NoJournal: c.book.Broken(), Servers: []ServerStatus{}}
 	if err != nil {
 		out.Error = text(err)
 	}
 	for _, b := range seen.Backends {
 		annotated := c.annotate(b, ledger)
 		for _, s := range annotated.Servers {
-			row := statusOf(b.Name, s)
+			row := Row(b.Name, s)
 			row.Sidecar = b.Sidecars[s.Name]
 			row.Would = would(plans[b.Name], s.Name)
 			out.Servers = append(out.Servers, row)
@@ -61,8 +62,8 @@ func (c *Controller) Status() Status {
 	return out
 }
 
-// statusOf says who set the state of a server: an operator through us, automation, the balancer's own check, or somebody.
-func statusOf(backend string, s remediate.Server) ServerStatus {
+// Row is a server without its sidecar and its plan. It says who set the state of a server: an operator through us, automation, the balancer's own check, or somebody.
+func Row(backend string, s remediate.Server) ServerStatus {
 	row := ServerStatus{Backend: backend, Server: s.Name, Address: s.Address, Weight: s.Weight, Sessions: s.Sessions, Queued: s.Queued,
 		Backup: s.Backup, Evidence: s.Evidence, State: "up"}
 	switch {

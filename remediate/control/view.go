@@ -12,7 +12,7 @@ func (c *Controller) view(seen Observation, i int) remediate.View {
 	now := time.Now()
 	policy := c.settings.Policy(now)
 	v := remediate.View{
-		Now: now, Balancer: c.settings.Name, Frozen: ledger.Frozen.String(), NoJournal: c.book.Broken(), Policy: policy,
+		Now: now, Balancer: c.settings.Name, Frozen: ledger.Frozen.String(), NoJournal: c.book.Broken(), Denied: seen.Denied, Policy: policy,
 		Observed: seen.At, Generation: seen.Generation,
 		Fleet:   c.sidecars.Fleet(),
 		Backend: c.annotate(seen.Backends[i], ledger),
