@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -32,8 +34,11 @@ Exit status 0: all went as promised; 1: a step could not be done; 3: a promise w
 			case a.quiet:
 				s.Timeline = io.Discard
 			}
+			// A terminal or a pipe that is closed ends the demo as ^C does: nothing of it may go on running.
+			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGHUP, syscall.SIGPIPE)
+			defer stop()
 			kept := true
-			err = demo.Run(cmd.Context(), s, func(r *demo.Report) error {
+			err = demo.Run(ctx, s, func(r *demo.Report) error {
 				kept = r.Kept
 				if a.json() {
 					return a.printJSON(r)

@@ -105,6 +105,9 @@ func perform(s *stage, haproxy, nginx peer.Program, begun time.Time) (*Report, e
 	if err != nil {
 		return nil, err
 	}
+	if err := s.line.flush(); err != nil {
+		return nil, err
+	}
 	report := newReport(history)
 	report.Nginx, report.Timeline = nginxVersion, s.line.told()
 	var gap time.Duration

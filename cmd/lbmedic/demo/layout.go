@@ -87,7 +87,7 @@ func newLayout(dir string, alone bool) (layout, error) {
 		l.apps[i] = place{name: name, address: at(app), dependency: at(dependency), sidecar: at(sidecar)}
 	}
 	if sidecar != SidecarPort {
-		l.otherPort = fmt.Sprintf("port %d is taken on this host: the sidecars listen on %d", SidecarPort, sidecar)
+		l.otherPort = fmt.Sprintf("port %d is taken on this host, or another demo runs: the sidecars listen on %d", SidecarPort, sidecar)
 	}
 	for _, address := range []*string{&l.front, &l.stats, &l.nginx} {
 		*address = net.JoinHostPort("127.0.0.1", strconv.Itoa(find(0, "127.0.0.1")))
