@@ -130,6 +130,8 @@ func (s seen) alarms(now time.Time) (lines []string) {
 			lines = append(lines, fmt.Sprintf("UNREADABLE %s, last read %s ago: %s", b.Balancer, age(b.Read, now), b.Error))
 		case b.Error != "":
 			lines = append(lines, fmt.Sprintf("UNREADABLE %s: %s", b.Balancer, b.Error))
+		case b.Denied != "":
+			lines = append(lines, fmt.Sprintf("NO COMMANDS are taken by %s: %s", b.Balancer, b.Denied))
 		case b.Read.IsZero():
 			lines = append(lines, b.Balancer+" has not been read yet")
 		}
