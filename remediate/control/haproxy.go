@@ -26,6 +26,7 @@ type HAProxy struct {
 	mu      sync.Mutex
 	gen     runtime.Generation
 	model   *haproxy.Model     // of gen; nil where it could not be read
+	read    time.Time          // when the model was
 	allowed runtime.Generation // the process that was found to take commands
 }
 
@@ -54,7 +55,7 @@ func (h *HAProxy) Observe(ctx context.Context) (Observation, error) {
 	case info.Stopping:
 		return Observation{}, fmt.Errorf("worker %d is stopping: %w", info.PID, runtime.ErrStopping)
 	}
-	model, unread := h.know(info)
+	model, unread := h.know(info, backends)
 	seen := Observation{At: begun, Generation: generationOf(info), Version: info.Version, Denied: h.denied(ctx, info.Generation())}
 	at := map[string]int{}
 	for i, row := range rows {
@@ -75,20 +76,40 @@ func (h *HAProxy) Observe(ctx context.Context) (Observation, error) {
 	return seen, nil
 }
 
-// know keeps the process for Act, and reads the configuration again when it is a new one.
-func (h *HAProxy) know(info runtime.Info) (model *haproxy.Model, unread string) {
+// readAgain is how often a configuration is read again that lacks a backend of the live worker.
+const readAgain = 2 * time.Second
+
+// know keeps the process for Act, and reads the configuration again when it is a new one, and while it lacks one of the
+// live backends: it was broken when it was read, and may be whole by now.
+func (h *HAProxy) know(info runtime.Info, backends []string) (model *haproxy.Model, unread string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	g := info.Generation()
-	if h.model == nil || !g.Same(h.gen) {
+	switch {
+	case h.model == nil || !g.Same(h.gen):
 		m, err := h.Load()
 		if err != nil {
 			m = nil
 		}
-		h.model, unread = m, text(err)
+		h.model, unread, h.read = m, text(err), time.Now()
+	case time.Since(h.read) >= readAgain && !covers(h.model, backends):
+		h.read = time.Now()
+		if m, err := h.Load(); err == nil && covers(m, backends) {
+			h.model = m
+		}
 	}
 	h.gen = g
 	return h.model, unread
+}
+
+// covers reports whether the configuration has every backend.
+func covers(m *haproxy.Model, backends []string) bool {
+	for i, name := range backends {
+		if (i == 0 || name != backends[i-1]) && m.Backend(name) == nil {
+			return false
+		}
+	}
+	return true
 }
 
 // denied says why HAProxy takes no commands on this socket. Each process is asked once, and again as long as it refuses.
