@@ -57,6 +57,29 @@ func TestStories(t *testing.T) {
 	}
 }
 
+// Whoever reads a reason on a terminal finds it in the manual, and the manual names none that does not exist.
+func TestEveryReasonIsInTheManual(t *testing.T) {
+	manual, err := os.ReadFile("../docs/reasons.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := map[string]bool{}
+	for _, reason := range allReasons(t) {
+		known[reason] = true
+		if !strings.Contains(string(manual), "`"+reason+"`") {
+			t.Errorf("docs/reasons.md does not name %s", reason)
+		}
+	}
+	for line := range strings.Lines(string(manual)) {
+		cell, _, _ := strings.Cut(strings.TrimPrefix(line, "| "), " |")
+		for _, word := range strings.Split(cell, ", ") {
+			if strings.HasPrefix(line, "| `") && !known[strings.Trim(word, "`")] {
+				t.Errorf("docs/reasons.md names %s, which does not exist", word)
+			}
+		}
+	}
+}
+
 // toldElsewhere are reasons that Decide itself never gives.
 var toldElsewhere = map[Reason]bool{
 	ServerGone: true, ReleaseOrder: true, HoldUnknownServer: true,
