@@ -23,10 +23,11 @@ func TestFailingAppIsTakenOutAndReturns(t *testing.T) {
 
 		s.apps[0].broken.Store(true)
 		<-s.apps[0].failed
-		second := <-s.apps[0].failed // `fall` is 2: this one decides
+		<-s.apps[0].failed
+		decides := <-s.apps[0].failed // `fall` is 3
 		until(t, "HAProxy has s0 down by forced health", func() bool { return s.ha.server("s0").forced() })
-		t.Logf("taken out %s after the check that reached fall", time.Since(second).Round(time.Millisecond))
-		if got := time.Since(second); got > 2*time.Second {
+		t.Logf("taken out %s after the check that reached fall", time.Since(decides).Round(time.Millisecond))
+		if got := time.Since(decides); got > 2*time.Second {
 			t.Errorf("it took %s from the check that reached fall to HAProxy not routing", got)
 		}
 		if c, err := net.Dial("tcp", s.apps[0].address); err != nil {

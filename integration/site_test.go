@@ -71,14 +71,15 @@ func newSite(t *testing.T, prog peer.Program, c siteConfig) *site {
 
 func (s *site) address(i int) string { return fmt.Sprintf("%s%d", s.net, i+1) }
 
-// balancerConfig has HAProxy check only that the app's port is open and its process answers.
+// balancerConfig has HAProxy check only that the app's port is open and its process answers. Checks have time to spare,
+// for the machine may be busy with other tests.
 func (s *site) balancerConfig(c siteConfig) string {
 	var b strings.Builder
 	b.WriteString(peer.HAProxyGlobal(s.dir) + c.global +
-		"defaults\n    mode http\n    timeout connect 1s\n    timeout client 60s\n    timeout server 60s\n" + c.defaults +
+		"defaults\n    mode http\n    timeout connect 1s\n    timeout client 60s\n    timeout server 60s\n    timeout check 2s\n" + c.defaults +
 		"frontend users\n    bind " + s.front + "\n    bind " + s.net + "100:8002 proto h2\n    default_backend web\nbackend web\n    balance roundrobin\n    option httpchk GET /alive\n")
 	for i, a := range s.apps {
-		fmt.Fprintf(&b, "    server s%d %s check inter 100ms rise 2 fall 2\n", i, a.address)
+		fmt.Fprintf(&b, "    server s%d %s check inter 100ms rise 2 fall 3\n", i, a.address)
 	}
 	return b.String()
 }
@@ -93,7 +94,7 @@ func (s *site) sidecarConfig(i int) string {
     web:
       address: %s
       checks:
-        app: {http: "http://%s/healthz", interval: 200ms, timeout: 190ms, rise: 2, fall: 2}
+        app: {http: "http://%s/healthz", interval: 200ms, timeout: 190ms, rise: 2, fall: 3}
 `, s.address(i), a, a)
 }
 
