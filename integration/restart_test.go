@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"os"
 	"strings"
 	"syscall"
 	"testing"
@@ -27,6 +28,10 @@ func TestRestartOfASidecarTakesNobodyOut(t *testing.T) {
 
 				s.apps[0].broken.Store(true)
 				until(t, "s0 is out", func() bool { return s.ha.server("s0").forced() })
+				until(t, "the sidecar has saved its verdict, which it does once a second", func() bool {
+					saved, err := os.ReadFile(s.file("side0.state/health/health-snapshot.json"))
+					return err == nil && strings.Contains(string(saved), `"fail"`)
+				})
 				end = s.watch("s1", "s2")
 				s.restartSidecar(0, by)
 				if got := s.ha.server("s0"); !got.forced() {
