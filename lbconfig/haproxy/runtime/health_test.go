@@ -7,7 +7,10 @@ import (
 
 func TestForcedHealthTakesAServerOutAndRiseReturnsIt(t *testing.T) {
 	each(t, func(t *testing.T, f *farm) {
-		f.apply(t, Force("web", "app1")...)
+		report, err := f.client.Settle(t.Context(), Generation{}, Force("web", "app1")...) // a check may be under way
+		if err != nil || !report.All(Done) {
+			t.Fatalf("%v: %+v", err, report.Results)
+		}
 		s, r, follower := f.server(t, "web", "app1"), f.row(t, "web", "app1"), f.server(t, "follow", "t1")
 		if s.Op != OpStopped || s.Admin != 0 || s.Check.Has(CheckEnabled) || !s.Check.Has(CheckConfigured) || r.Status.Word != StatusDown || s.Weight != 10 {
 			t.Errorf("%+v %+v", s, r.Status)
