@@ -42,6 +42,7 @@ type Check struct {
 	MaxAge      time.Duration `json:"max_age"`          // beyond which a measurement is stale; 0 means never
 	Verdict     Verdict       `json:"verdict"`
 	Stale       bool          `json:"stale,omitempty"`
+	Brought     bool          `json:"brought,omitempty"` // the verdict is from before the start, and nothing was measured since
 }
 
 // Tag is the generation as the world sees it, "INSTANCE-N".
@@ -82,9 +83,12 @@ func (s *Service) Check(name string) (*Check, bool) {
 	return &s.Checks[i], true
 }
 
-// Settled reports whether every service has had its first round in this run: all are known, and none rests on an older run.
+// Settled reports whether every service has had its first round in this run: all are known, and none rests on what was
+// measured before the start alone.
 func (s *Snapshot) Settled() bool {
-	return !slices.ContainsFunc(s.Services, func(v Service) bool { return v.Status == Unknown || v.Stale })
+	return !slices.ContainsFunc(s.Services, func(v Service) bool {
+		return v.Status == Unknown || slices.ContainsFunc(v.Checks, func(c Check) bool { return c.Brought && c.Impact == Required })
+	})
 }
 
 // Blame names the check that a service's status rests on, nil where it passes or nothing is known: the first by name of the gravest.

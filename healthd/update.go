@@ -27,8 +27,7 @@ func (s *Snapshot) Update(changes []Change, now time.Time) *Snapshot {
 			svc.Checks, touched[ch.Service] = slices.Clone(svc.Checks), true
 		}
 		if c, ok := svc.Check(ch.Check); ok {
-			c.Verdict = ch.Verdict
-			c.Stale = c.stale(now)
+			c.take(ch.Verdict, now)
 		}
 	}
 	for name := range touched {
@@ -42,12 +41,13 @@ func (s *Snapshot) Update(changes []Change, now time.Time) *Snapshot {
 	return &next
 }
 
-// stale is about this run: a verdict that Restart brought over stays stale until it is measured again.
-func (c *Check) stale(now time.Time) bool {
-	if c.Stale && c.Verdict.Last.Class == OwnFault {
-		return true
-	}
-	return c.Verdict.Status != Unknown && c.MaxAge > 0 && now.Sub(c.Verdict.Measured) > c.MaxAge
+// take takes a new verdict. One that Restart brought over stays stale until an outcome of this run confirms it or the
+// outcomes of this run decide otherwise: what was brought over may be older than the last word before the restart.
+func (c *Check) take(v Verdict, now time.Time) {
+	decided := v.Status != c.Verdict.Status || v.Last.Class.Status() == v.Status
+	c.Verdict = v
+	c.Brought = c.Brought && v.Last.Class == OwnFault
+	c.Stale = c.Stale && !decided || v.Status != Unknown && c.MaxAge > 0 && now.Sub(v.Measured) > c.MaxAge
 }
 
 // judge rolls the checks up. A status once known is never replaced by Unknown: it is marked stale, for missing data is no failure.
@@ -65,7 +65,7 @@ func (s *Service) judge(now time.Time) {
 
 func (s *Service) differs(old *Service) bool {
 	return s.Status != old.Status || s.Stale != old.Stale || !slices.EqualFunc(s.Checks, old.Checks, func(a, b Check) bool {
-		return a.Verdict.Status == b.Verdict.Status && a.Stale == b.Stale
+		return a.Verdict.Status == b.Verdict.Status && a.Stale == b.Stale && a.Brought == b.Brought
 	})
 }
 
@@ -118,6 +118,7 @@ func (s *Service) remember(before *Service) {
 		c := &s.Checks[i]
 		if old, ok := before.Check(c.Name); ok && old.Kind == c.Kind && old.Target == c.Target {
 			c.Verdict, c.Stale = old.Verdict, old.Verdict.Status != Unknown
+			c.Brought = c.Stale
 			c.Verdict.Streak = Streak{} // consecutive means without a gap
 		}
 	}

@@ -11,7 +11,7 @@ import (
 const settleEvery = 20 * time.Millisecond
 
 // Settle is Apply for forced health that has to last. A health check that was under way when checks were disabled
-// still counts when it ends: where the server's `rise` is 1 and it passes, it puts the server UP again, and no further check
+// still counts when it ends: where it passes, it puts the server UP again whatever its `rise`, and no further check
 // follows (seen in each of 31 trials on 2.2.9, 2.6.12, 3.0.11 and 3.2.26). Settle waits until no check is under way and sends the
 // commands that no longer hold once more. It takes at most as long as that check (`timeout check`, or `inter`), and ends with ctx.
 func (c *Client) Settle(ctx context.Context, expect Generation, commands ...Command) (Report, error) {
