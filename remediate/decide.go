@@ -147,6 +147,10 @@ func (d *decision) act(s Server, verb Verb, reason Reason, detail string) {
 		d.hold(s, verb, HoldDenied, d.Denied)
 		return
 	}
+	if until, yes := s.refused(d.Now); yes {
+		d.holdRefused(s, verb, until)
+		return
+	}
 	d.take(s, verb, reason, detail)
 	if verb.Destructive() && s.Serving() && !s.Pending {
 		d.capacity(s).Serving-- // what an order takes away in this plan, automation cannot take again
@@ -273,8 +277,18 @@ func (d *decision) lapsed(s Server) {
 	d.take(s, s.Take.Verb, TakeReapplied, s.Evidence.Detail)
 }
 
-// automation reports whether automation may act at all, and holds the step back where it may not.
+// holdRefused leaves a server alone on which the balancer refused a step a moment ago.
+func (d *decision) holdRefused(s Server, want Verb, until time.Time) {
+	d.hold(s, want, HoldRefused, "the balancer refused a step on it; see `lbmedic events`")
+	d.plan.wakeAt(until)
+}
+
+// automation reports whether automation may act on s at all, and holds the step back where it may not.
 func (d *decision) automation(s Server, want Verb) bool {
+	if until, yes := s.refused(d.Now); yes {
+		d.holdRefused(s, want, until)
+		return false
+	}
 	reason, detail := d.bound()
 	if reason != "" {
 		d.hold(s, want, reason, detail)

@@ -75,6 +75,8 @@ func (d *decision) refuseServer(s Server) (Reason, string) {
 		return HoldCheckOff, "somebody switched its check off; returning it would switch the check on again"
 	case s.Tracks != "":
 		return HoldTracks, "it follows " + s.Tracks
+	case s.leftAlone(d.Now):
+		return HoldRefused, "the balancer refused a step on it; see `lbmedic events`"
 	case s.Pending:
 		return HoldPending, "the outcome of a command is being read back"
 	case s.Evidence.Stale:

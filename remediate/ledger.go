@@ -40,6 +40,7 @@ type Result string
 const (
 	Done    Result = "done"
 	Refused Result = "refused" // by the balancer; nothing changed
+	Missed  Result = "missed"  // it was not sent, or the worker it was meant for is gone; nothing changed
 	Half    Result = "half"    // forced down, but a check under way may put the server up again, or has: unchecked
 	Unknown Result = "unknown"
 )
@@ -84,6 +85,7 @@ type Ledger struct {
 	Overrides map[Target]Override     `json:"overrides"`
 	Pending   map[Target]IntentRecord `json:"pending"` // intents without a known outcome
 	TakenAt   map[Target][]time.Time  `json:"taken_at"`
+	Refused   map[Target]time.Time    `json:"refused"` // when the balancer last refused a step, unless one was done since
 	Frozen    *Freeze                 `json:"frozen,omitempty"`
 	PendingAt map[Target]uint64       `json:"pending_at"` // sequence numbers of Pending
 }
@@ -91,7 +93,7 @@ type Ledger struct {
 // NewLedger is what an empty journal adds up to.
 func NewLedger() *Ledger {
 	return &Ledger{Orders: map[Target]Order{}, Takes: map[Target]Take{}, Overrides: map[Target]Override{},
-		Pending: map[Target]IntentRecord{}, TakenAt: map[Target][]time.Time{}, PendingAt: map[Target]uint64{}}
+		Pending: map[Target]IntentRecord{}, TakenAt: map[Target][]time.Time{}, Refused: map[Target]time.Time{}, PendingAt: map[Target]uint64{}}
 }
 
 // Clone is a ledger that shares nothing that Fold changes.
@@ -99,6 +101,7 @@ func (l *Ledger) Clone() *Ledger {
 	c := *l
 	c.Orders, c.Takes, c.Overrides = maps.Clone(l.Orders), maps.Clone(l.Takes), maps.Clone(l.Overrides)
 	c.Pending, c.TakenAt, c.PendingAt = maps.Clone(l.Pending), maps.Clone(l.TakenAt), maps.Clone(l.PendingAt)
+	c.Refused = maps.Clone(l.Refused)
 	return &c
 }
 
@@ -114,7 +117,7 @@ func (l *Ledger) Fold(seq uint64, at time.Time, kind string, body json.RawMessag
 	case KindIntent:
 		err = fold(body, func(r IntentRecord) { l.intent(seq, at, r) })
 	case KindOutcome:
-		err = fold(body, l.outcome)
+		err = fold(body, func(r OutcomeRecord) { l.outcome(at, r) })
 	case KindFact:
 		err = fold(body, func(r FactRecord) { l.fact(seq, at, r) })
 	case KindFreeze:
@@ -144,6 +147,7 @@ const maxTakenAt = 16
 func (l *Ledger) intent(seq uint64, at time.Time, r IntentRecord) {
 	t := r.Action.Target
 	l.Pending[t], l.PendingAt[t] = r, seq
+	l.forgetOld(at)
 	if v := r.Action.Verb; v != ForceDown && v != ZeroWeight {
 		return
 	}
@@ -156,13 +160,17 @@ func (l *Ledger) intent(seq uint64, at time.Time, r IntentRecord) {
 	l.TakenAt[t] = taken[max(0, len(taken)-maxTakenAt):]
 }
 
-func (l *Ledger) outcome(r OutcomeRecord) {
+func (l *Ledger) outcome(at time.Time, r OutcomeRecord) {
 	intent, ok := l.Pending[r.Target]
 	if !ok || l.PendingAt[r.Target] != r.Intent || r.Result == Unknown {
 		return // unknown stays pending; an outcome of an older intent says nothing about a newer one
 	}
 	delete(l.Pending, r.Target)
 	delete(l.PendingAt, r.Target)
+	delete(l.Refused, r.Target)
+	if r.Result == Refused {
+		l.Refused[r.Target] = at
+	}
 	done := r.Result == Done
 	switch intent.Action.Verb {
 	case ForceDown, ZeroWeight:
@@ -173,6 +181,7 @@ func (l *Ledger) outcome(r OutcomeRecord) {
 			l.Takes[r.Target] = take
 		case !done:
 			delete(l.Takes, r.Target)
+			l.untake(r.Target, take.At)
 		}
 	case EnableHealth, RestoreWeight:
 		if done {
@@ -187,6 +196,24 @@ func (l *Ledger) outcome(r OutcomeRecord) {
 		if done {
 			delete(l.Orders, r.Target)
 		}
+	}
+}
+
+// remembered is how long past takes and refusals are kept: longer than any policy asks for.
+const remembered = time.Hour
+
+// forgetOld keeps what is remembered of servers that are long gone from growing.
+func (l *Ledger) forgetOld(now time.Time) {
+	maps.DeleteFunc(l.TakenAt, func(_ Target, taken []time.Time) bool {
+		return len(taken) == 0 || now.Sub(taken[len(taken)-1]) > remembered
+	})
+	maps.DeleteFunc(l.Refused, func(_ Target, at time.Time) bool { return now.Sub(at) > remembered })
+}
+
+// untake forgets a take that never came to be, so that it counts neither for velocity nor for hold-down.
+func (l *Ledger) untake(t Target, at time.Time) {
+	if n := len(l.TakenAt[t]); n > 0 && l.TakenAt[t][n-1].Equal(at) {
+		l.TakenAt[t] = l.TakenAt[t][: n-1 : n-1]
 	}
 }
 
@@ -231,6 +258,7 @@ func (l *Ledger) Annotate(t Target, s *Server) {
 		s.Override = &o
 	}
 	_, s.Pending = l.Pending[t]
+	s.RefusedAt = l.Refused[t]
 	s.TakenAt = l.TakenAt[t]
 }
 

@@ -146,7 +146,7 @@ func (m *model) tick() {
 		}
 		m.late = slices.DeleteFunc(m.late, func(l modelLate) bool { return l.target == t }) // it has run or never will
 		if done, ok := ReadBack(p.Action.Verb, m.row(m.find(t))); ok {
-			m.journal(KindOutcome, OutcomeRecord{Intent: m.ledger.PendingAt[t], Target: t, Verb: p.Action.Verb, Result: map[bool]Result{true: Done, false: Refused}[done]})
+			m.journal(KindOutcome, OutcomeRecord{Intent: m.ledger.PendingAt[t], Target: t, Verb: p.Action.Verb, Result: map[bool]Result{true: Done, false: Missed}[done]})
 		}
 	}
 	v := m.view()

@@ -121,7 +121,7 @@ func (u Use) Drained() (DrainState, string) {
 			return DrainUnknown, fmt.Sprintf("old worker %d: %s", w.PID, w.Unreadable)
 		}
 		if w.Clients > w.Elsewhere {
-			return Draining, fmt.Sprintf("old worker %d holds %d clients that may still use it", w.PID, w.Clients-w.Elsewhere)
+			return Draining, fmt.Sprintf("old worker %d still has client connections that may use it: %d", w.PID, w.Clients-w.Elsewhere)
 		}
 	}
 	return Drained, ""

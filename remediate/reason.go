@@ -5,20 +5,21 @@ type Reason string
 
 // Why automation or an order takes a step.
 const (
-	SidecarFails   Reason = "sidecar-fails"   // the app's own checks fail
-	SidecarPasses  Reason = "sidecar-passes"  // they pass again
-	BelowFloor     Reason = "below-floor"     // too few servers serve: own takes go back, least bad first
-	OperatorLifted Reason = "operator-lifted" // somebody put our take back; what is left of it is undone
-	OperatorOrder  Reason = "operator-order"  // an operator ordered it
-	OrderReapplied Reason = "order-reapplied" // the balancer forgot an order in a reload
-	ServerGone     Reason = "server-gone"     // the config no longer has the server
-	OrderExpired   Reason = "order-expired"   // the order's time is over
-	TakeReapplied  Reason = "take-reapplied"  // the balancer forgot our take in a reload, and the app still fails
-	TakeCompleted  Reason = "take-completed"  // a check under way put back what was only half taken, and the app still fails
-	CheckEnded     Reason = "check-ended"     // no check is under way any more that could put our take back
-	Lapsed         Reason = "lapsed"          // the balancer forgot it, and nothing asks for it now
-	BroughtBack    Reason = "brought-back"    // a state file carried it over a reload
-	ReleaseOrder   Reason = "release-order"   // an operator had our takes released
+	SidecarFails    Reason = "sidecar-fails"   // the app's own checks fail
+	SidecarPasses   Reason = "sidecar-passes"  // they pass again
+	BelowFloor      Reason = "below-floor"     // too few servers serve: own takes go back, least bad first
+	OperatorLifted  Reason = "operator-lifted" // somebody put our take back; what is left of it is undone
+	OperatorOrder   Reason = "operator-order"  // an operator ordered it
+	OrderReapplied  Reason = "order-reapplied" // the balancer forgot an order in a reload
+	ServerGone      Reason = "server-gone"     // the config no longer has the server
+	BalancerRefused Reason = "order-refused"   // the balancer would not have it: the order is not kept
+	OrderExpired    Reason = "order-expired"   // the order's time is over
+	TakeReapplied   Reason = "take-reapplied"  // the balancer forgot our take in a reload, and the app still fails
+	TakeCompleted   Reason = "take-completed"  // a check under way put back what was only half taken, and the app still fails
+	CheckEnded      Reason = "check-ended"     // no check is under way any more that could put our take back
+	Lapsed          Reason = "lapsed"          // the balancer forgot it, and nothing asks for it now
+	BroughtBack     Reason = "brought-back"    // a state file carried it over a reload
+	ReleaseOrder    Reason = "release-order"   // an operator had our takes released
 )
 
 // Why a step is held back.
@@ -33,7 +34,8 @@ const (
 	HoldOperatorOrder Reason = "operator-order-stands"
 	HoldOverride      Reason = "operator-override" // an operator put back what we took out
 	HoldTracks        Reason = "tracks-another"
-	HoldCheckOff      Reason = "check-off" // by somebody else
+	HoldCheckOff      Reason = "check-off"        // by somebody else
+	HoldRefused       Reason = "balancer-refused" // a step was refused a moment ago
 	HoldPending       Reason = "unknown-outcome"
 	HoldEvidenceStale Reason = "stale-evidence"
 	HoldNoEvidence    Reason = "no-evidence"

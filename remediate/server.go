@@ -105,12 +105,13 @@ type Server struct {
 	Sessions      int
 	Queued        int
 
-	Evidence Evidence
-	Take     *Take       // own work that is open on it
-	Order    *Order      // the operator's order that is live on it
-	Override *Override   // an operator lifted our take; automation keeps away
-	Pending  bool        // a command whose outcome is not known may still take it out
-	TakenAt  []time.Time // when automation took it out before, newest last
+	Evidence  Evidence
+	Take      *Take       // own work that is open on it
+	Order     *Order      // the operator's order that is live on it
+	Override  *Override   // an operator lifted our take; automation keeps away
+	Pending   bool        // a command whose outcome is not known may still take it out
+	TakenAt   []time.Time // when automation took it out before, newest last
+	RefusedAt time.Time   // when the balancer last refused a step on it, unless one was done since
 }
 
 // Serving reports whether the row takes new sessions now.
@@ -128,4 +129,18 @@ const returnTime = time.Minute
 func (s Server) returning(now time.Time) bool {
 	n := len(s.TakenAt)
 	return n > 0 && now.Sub(s.TakenAt[n-1]) < returnTime
+}
+
+// refuseTime is how long nothing is tried again on a server after the balancer refused a step.
+const refuseTime = 30 * time.Second
+
+// refused reports whether the balancer refused a step on the server a moment ago, and until when it is left alone.
+func (s Server) refused(now time.Time) (until time.Time, yes bool) {
+	until = s.RefusedAt.Add(refuseTime)
+	return until, !s.RefusedAt.IsZero() && !s.RefusedAt.After(now) && now.Before(until)
+}
+
+func (s Server) leftAlone(now time.Time) bool {
+	_, yes := s.refused(now)
+	return yes
 }

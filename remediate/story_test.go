@@ -82,7 +82,7 @@ func TestEveryReasonIsInTheManual(t *testing.T) {
 
 // toldElsewhere are reasons that Decide itself never gives.
 var toldElsewhere = map[Reason]bool{
-	ServerGone: true, ReleaseOrder: true, HoldUnknownServer: true,
+	ServerGone: true, BalancerRefused: true, ReleaseOrder: true, HoldUnknownServer: true,
 }
 
 func tell(told map[string]bool, plan string) map[string]bool {
@@ -237,6 +237,8 @@ func readServer(t *testing.T, words []string) Server {
 			s.Tracks = value
 		case "pending":
 			s.Pending = true
+		case "refused":
+			s.RefusedAt = storyNow.Add(-age(t, value))
 		case "override":
 			s.Override = &Override{}
 		case "taken":

@@ -20,7 +20,7 @@ func (h *HAProxy) Act(ctx context.Context, g remediate.Generation, a remediate.A
 	expect := h.gen
 	h.mu.Unlock()
 	if expect.PID != g.PID {
-		return remediate.Refused, fmt.Sprintf("worker %d was decided about, and worker %d is there now", g.PID, expect.PID)
+		return remediate.Missed, fmt.Sprintf("worker %d was decided about, and worker %d is there now", g.PID, expect.PID)
 	}
 	commands, err := commandsOf(a)
 	if err != nil {
@@ -39,7 +39,7 @@ func (h *HAProxy) Act(ctx context.Context, g remediate.Generation, a remediate.A
 	case err == nil && report.All(runtime.Done):
 		return remediate.Done, ""
 	case !report.Sent:
-		return remediate.Refused, text(err)
+		return remediate.Missed, text(err)
 	}
 	for _, r := range report.Results {
 		if r.Outcome != runtime.Refused {

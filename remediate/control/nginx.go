@@ -92,6 +92,8 @@ func (n *Nginx) Act(ctx context.Context, _ remediate.Generation, a remediate.Act
 	switch {
 	case err == nil && outcome.Applied:
 		return remediate.Done, ""
+	case errors.Is(err, nginx.ErrChanged):
+		return remediate.Missed, text(err)
 	case len(outcome.Kept) > 0:
 		return remediate.Unknown, text(err) // somebody else's bytes stand there now
 	}

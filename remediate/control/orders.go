@@ -70,7 +70,12 @@ func (c *Controller) obey(ctx context.Context, seen Observation, view remediate.
 	}
 	for _, a := range plan.Take {
 		if a.Target == t && (a.Verb == remediate.Drain || a.Verb == remediate.Maint) {
-			_, err := c.step(ctx, seen.Generation, a, by)
+			result, err := c.step(ctx, seen.Generation, a, by)
+			if result == remediate.Refused {
+				c.fact(remediate.Fact{Target: t, Change: remediate.OrderEnded, Reason: remediate.BalancerRefused}, seen.Generation)
+			} else if err != nil {
+				err = fmt.Errorf("%w; the order stands and is tried again, until `lbmedic ready` ends it", err)
+			}
 			return err
 		}
 	}

@@ -41,7 +41,7 @@ const lateAfter = time.Second
 // readBack resolves one command of unknown outcome.
 func (c *Controller) readBack(p remediate.IntentRecord, s remediate.Server, there bool, seen Observation) remediate.Result {
 	if !there {
-		return remediate.Refused
+		return remediate.Missed
 	}
 	done, ok := remediate.ReadBack(p.Action.Verb, s)
 	since, before := c.notDone[p.Action.Target]
@@ -53,14 +53,14 @@ func (c *Controller) readBack(p remediate.IntentRecord, s remediate.Server, ther
 	case done:
 		return remediate.Done
 	case !p.Generation.Same(seen.Generation):
-		return remediate.Refused // the worker that it was meant for is gone, and took it along
+		return remediate.Missed // the worker that it was meant for is gone, and took it along
 	case !before:
 		c.notDone[p.Action.Target] = seen.At
 		return remediate.Unknown
 	case seen.At.Sub(since) < lateAfter:
 		return remediate.Unknown
 	}
-	return remediate.Refused
+	return remediate.Missed
 }
 
 // forget ends what is remembered of a server that the balancer no longer has.
