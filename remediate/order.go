@@ -89,11 +89,12 @@ type Worker struct {
 
 // Use is what still uses a server, read in one look.
 type Use struct {
-	Sessions int      `json:"sessions"` // scur in the live worker
-	Queued   int      `json:"queued"`   // qcur in the live worker
-	Older    []Worker `json:"older,omitempty"`
-	Blind    string   `json:"blind,omitempty"`  // why older processes cannot be seen at all
-	Bounds   string   `json:"bounds,omitempty"` // what ends the wait at the latest, from the config
+	InService bool     `json:"in_service"` // the live worker gives it new sessions
+	Sessions  int      `json:"sessions"`   // scur in the live worker
+	Queued    int      `json:"queued"`     // qcur in the live worker
+	Older     []Worker `json:"older,omitempty"`
+	Blind     string   `json:"blind,omitempty"`  // why older processes cannot be seen at all
+	Bounds    string   `json:"bounds,omitempty"` // what ends the wait at the latest, from the config
 }
 
 // DrainState says how far a drain is.
@@ -111,6 +112,8 @@ const (
 // new requests of the connections it holds, by the old weights, so a client without a session counts.
 func (u Use) Drained() (DrainState, string) {
 	switch {
+	case u.InService:
+		return Draining, "it is in service"
 	case u.Sessions > 0 || u.Queued > 0:
 		return Draining, fmt.Sprintf("%d sessions, %d queued", u.Sessions, u.Queued)
 	case u.Blind != "":

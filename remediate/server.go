@@ -76,9 +76,10 @@ const (
 	OperUp
 	OperDown
 	OperStopping // `disable-on-404`: new sessions stay away
+	OperStarting // in slowstart: it takes sessions, but not its share yet
 )
 
-func (o Oper) String() string { return [...]string{"unknown", "up", "down", "stopping"}[o] }
+func (o Oper) String() string { return [...]string{"unknown", "up", "down", "stopping", "starting"}[o] }
 
 // Evidence is what a server's sidecar last said of the app behind it. The zero value says that nothing is known.
 type Evidence struct {
@@ -102,6 +103,7 @@ type Server struct {
 	CheckRunning  bool   // a check is under way: it still counts when checks are switched off meanwhile
 	Tracks        string // "backend/server" whose state it follows, or empty
 	Persistent    bool   // a cookie, stick rule, use-server or force-persist may still reach it at weight 0
+	Agent         bool   // an agent check owns its health and weight: it would undo whatever automation sets
 	Sessions      int
 	Queued        int
 
