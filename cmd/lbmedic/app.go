@@ -25,6 +25,7 @@ type app struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	getenv         func(string) string
+	letSignals     func() // gives signals up to a command that takes them itself
 
 	output     outputFormat
 	noColor    bool

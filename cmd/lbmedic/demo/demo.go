@@ -23,6 +23,9 @@ type Settings struct {
 	Colour   bool      // of the timeline
 	HAProxy  string    // another HAProxy than the installed one; a path
 	Nginx    string    // another nginx than the installed one; a path
+
+	// Hurry is closed when the clean-up must not take its time: everything is killed instead of asked to end. nil: never.
+	Hurry <-chan struct{}
 }
 
 // storyLimit bounds everything from the first program to the verdict.
@@ -56,6 +59,7 @@ func Run(ctx context.Context, s Settings, told func(*Report) error) (err error) 
 	} else if !ok {
 		nginx.Path = ""
 	}
+	defer hurry(s.Hurry)() // after the clean-up below
 	begun := time.Now()
 	line := newTimeline(s.Timeline, s.Colour, begun)
 	stage, err := openStage(ctx, s.Program, line)
