@@ -54,7 +54,7 @@ func (s *Server) drain(r *http.Request, out *lines) error {
 	}
 	c := s.controllers()[target.Balancer]
 	if !has(c.Status(), target) {
-		return problemf(http.StatusNotFound, UnknownServer, "balancer %s has no %s/%s; `lbmedic status` lists what there is", target.Balancer, target.Backend, target.Server)
+		return noServer(target)
 	}
 	// The time is over by a cancel and not by a deadline, which would show in the last look as a balancer that is too slow.
 	ctx, stop := context.WithCancelCause(r.Context())

@@ -18,6 +18,9 @@ import (
 // maxLine bounds one line of a stream: a record of the journal and what JSON adds.
 const maxLine = 2 * journal.MaxRecord
 
+// ErrWentAway is wrapped where the daemon ended in the middle of an answer. What was ordered stands.
+var ErrWentAway = errors.New("the daemon went away")
+
 // Events gives each event to each, oldest first, until there are no more, each fails, or ctx ends.
 func (c *Client) Events(ctx context.Context, q EventQuery, each func(journal.Record) error) error {
 	return stream(ctx, c, "/v1/events?"+q.values().Encode(), each)
@@ -34,7 +37,7 @@ func (c *Client) AwaitDrained(ctx context.Context, t remediate.Target, timeout t
 		return nil
 	})
 	if err == nil && last.End == "" {
-		err = fmt.Errorf("the daemon went away while %s was draining; the order stands", t)
+		err = fmt.Errorf("%w while %s was draining", ErrWentAway, t)
 	}
 	return last, err
 }

@@ -1,7 +1,6 @@
 package admin
 
 import (
-	"fmt"
 	"net/http"
 
 	"go.uber.org/zap"
@@ -46,7 +45,7 @@ func (s *Server) Switch(kind, reason, by string) (Done, error) {
 		return done, nil
 	case kind == remediate.KindThaw:
 		write = s.Book.Thaw
-		done.Did = fmt.Sprintf("automation may act again; it was frozen %s", was)
+		done.Did = "automation may act again; it was frozen " + FrozenBy(was)
 	}
 	if err := write(by, reason); err != nil {
 		return Done{}, problemf(http.StatusServiceUnavailable, NoJournal, "write down the %s: %s", kind, oneLine(err))

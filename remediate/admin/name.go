@@ -118,6 +118,19 @@ func (s *Server) resolve(t Target) (remediate.Target, error) {
 	return t.Target, nil
 }
 
+// mustHave refuses a server that its balancer does not have. What a balancer has that cannot be read is not known.
+func (s *Server) mustHave(t remediate.Target) error {
+	status := s.controllers()[t.Balancer].Status()
+	if status.Error != "" || status.Read.IsZero() || has(status, t) {
+		return nil
+	}
+	return noServer(t)
+}
+
+func noServer(t remediate.Target) error {
+	return problemf(http.StatusNotFound, UnknownServer, "balancer %s has no %s/%s; `lbmedic status` lists what there is", t.Balancer, t.Backend, t.Server)
+}
+
 func known[V any](m map[string]V) string {
 	if len(m) == 0 {
 		return "are none"

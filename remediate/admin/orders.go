@@ -22,6 +22,7 @@ type Order struct {
 	Reason string         `json:"reason,omitempty"`
 	For    Duration       `json:"for,omitempty"`   // 0: until the operator ends it; at most a year; not with ready, nor for a service
 	Force  bool           `json:"force,omitempty"` // below the capacity floor too, and over another operator's order
+	Check  bool           `json:"check,omitempty"` // only says whether the name means a server or service that may be ordered; nothing is done
 }
 
 // Duration is a time.Duration written as in "1h30m".
@@ -110,6 +111,9 @@ func (s *Server) orderServer(ctx context.Context, o Order, t Target, by string) 
 	if err := s.conflict(o, target, by); err != nil {
 		return nil, err
 	}
+	if o.Check {
+		return Done{Did: fmt.Sprintf("nothing; %s is there", target), Target: target.String(), By: by}, s.mustHave(target)
+	}
 	done := Done{Did: fmt.Sprintf("%s %s", o.Want, target), Target: target.String(), By: by, After: s.Book.Last()}
 	err = s.controllers()[target.Balancer].Do(ctx, control.Order{
 		Backend: target.Backend, Server: target.Server, Want: o.Want, Reason: o.Reason, By: by, For: time.Duration(o.For), Force: o.Force,
@@ -136,7 +140,7 @@ func (s *Server) conflict(o Order, t remediate.Target, by string) error {
 		return nil
 	}
 	return problemf(http.StatusConflict, OtherOperator, "%s is in %s by %s since %s%s, and %s wants %s; ask them, or --force it",
-		t, stands.Want, stands.By, stands.At.Local().Format(time.DateTime), reasonSuffix(stands.Reason), by, o.Want)
+		t, stands.Want, stands.By, Clock(stands.At), reasonSuffix(stands.Reason), by, o.Want)
 }
 
 // turn lets one order for a balancer be given at a time.
@@ -159,6 +163,9 @@ func (s *Server) orderService(o Order, service, by string) (any, error) {
 	}
 	if _, ok := s.Board.Latest().Service(service); !ok {
 		return nil, problemf(http.StatusNotFound, UnknownService, "there is no local health service %s; a server is named [BALANCER/]BACKEND/SERVER", service)
+	}
+	if o.Check {
+		return Done{Did: "nothing; " + service + " is there", Target: service, By: by}, nil
 	}
 	state, err := healthd.ParseAdminState(string(o.Want))
 	if err != nil {

@@ -103,7 +103,7 @@ func TestEachRefusalHasItsStatus(t *testing.T) {
 	refused("a service with an end", Order{Target: "web", Want: remediate.Drain, For: 1}, http.StatusBadRequest, BadRequest, "no end of its own")
 
 	s.balancers["edge"].set(func(b *fakeBalancer) { b.refuse = func(remediate.Action) string { return "permission denied" } })
-	refused("the balancer refuses", Order{Target: "edge/web/s1", Want: remediate.Maint, Force: true}, http.StatusBadGateway, BalancerFailed, "the order stands")
+	refused("the balancer refuses", Order{Target: "edge/web/s1", Want: remediate.Maint, Force: true}, http.StatusBadGateway, BalancerFailed, "permission denied")
 	s.balancers["edge"].set(func(b *fakeBalancer) { b.refuse, b.down = nil, errors.New("connection\nrefused") })
 	refused("the balancer is gone", Order{Target: "edge/web/s2", Want: remediate.Maint}, http.StatusBadGateway, BalancerFailed, "connection; refused")
 	if err := s.book.Close(); err != nil {
@@ -237,5 +237,20 @@ func TestAStopWaitsForTheOrderThatIsBeingCarriedOut(t *testing.T) {
 	<-stopped
 	if got := s.balancers["edge"].row("s0").Admin; got != remediate.ForcedDrain {
 		t.Errorf("got %s", got)
+	}
+}
+
+func TestACheckSaysWhetherANameMayBeOrderedAndDoesNothing(t *testing.T) {
+	s := newStage(t)
+	for name, want := range map[string]Reason{
+		"edge/web/s0": "", "web/s2": "", "web": "", "web/s0": AmbiguousName, "edge/web/s9": UnknownServer, "web/s9": UnknownServer,
+		"outer/web/s0": UnknownBalancer, "nothing": UnknownService,
+	} {
+		if _, reason := s.order(Order{Target: name, Want: remediate.Drain, Check: true}); reason != want {
+			t.Errorf("%s: %q, want %q", name, reason, want)
+		}
+	}
+	if len(s.book.Ledger().Orders) > 0 || s.balancers["edge"].row("s0").Admin != 0 || service(t, s, "web").Admin.State != healthd.Ready {
+		t.Errorf("something was done: %v", s.book.Ledger().Orders)
 	}
 }

@@ -74,11 +74,18 @@ func (s *Server) Release(ctx context.Context, what Release, by string) (out Rele
 	if failed != nil {
 		out.Problems = append(out.Problems, oneLine(failed))
 	}
-	out.Did = fmt.Sprintf("%d released; they stay in until their sidecars pass", len(out.Released))
+	out.Did = releasedText(len(out.Released))
 	if len(out.Released) == 0 {
 		out.Did = "automation has nothing out"
 	}
 	return out, nil
+}
+
+func releasedText(n int) string {
+	if n == 1 {
+		return "1 released; automation leaves it alone until its sidecar has passed once"
+	}
+	return fmt.Sprintf("%d released; automation leaves them alone until their sidecars have passed once", n)
 }
 
 // toRelease finds what is named. A server must be one that automation has out and on which no order stands: releasing
@@ -136,6 +143,8 @@ func (s *Server) taken(ledger *remediate.Ledger, name Target) (remediate.Target,
 	}
 	slices.Sort(found)
 	switch {
+	case len(found) == 0 && s.unknown(name) != nil:
+		return target, s.unknown(name)
 	case len(found) == 0:
 		return target, problemf(http.StatusConflict, NotOurs, "automation does not have %s out; `lbmedic ready %s` puts it in service whoever took it out", name, name)
 	case len(found) > 1:
@@ -144,6 +153,25 @@ func (s *Server) taken(ledger *remediate.Ledger, name Target) (remediate.Target,
 		return target, problemf(http.StatusNotFound, UnknownBalancer, "there is no balancer %s any more; there %s", target.Balancer, known(s.controllers()))
 	}
 	return target, nil
+}
+
+// unknown is what an order for a name would be answered that means no server. While a balancer cannot be read, as without
+// the daemon, that is not known.
+func (s *Server) unknown(name Target) error {
+	for _, c := range s.controllers() {
+		if status := c.Status(); status.Error != "" || status.Read.IsZero() {
+			return nil
+		}
+	}
+	t, err := s.resolve(name)
+	var p *Problem
+	switch {
+	case errors.As(err, &p) && p.Reason == AmbiguousName:
+		return nil // there is more than one such server, and none of them is out
+	case err != nil:
+		return err
+	}
+	return s.mustHave(t)
 }
 
 func (s *Server) releaseServer(ctx context.Context, t remediate.Target, by string) error {

@@ -15,7 +15,8 @@ func TestReleaseUndoesOwnTakesAndNothingElse(t *testing.T) {
 		t.Fatal(reason)
 	}
 	r, err := s.client.Release(t.Context(), Release{Targets: []string{"web/s0"}})
-	if err != nil || len(r.Released) != 1 || r.Released[0] != edge0 || len(r.Problems) != 0 {
+	if err != nil || len(r.Released) != 1 || r.Released[0] != edge0 || len(r.Problems) != 0 ||
+		r.Did != "1 released; automation leaves it alone until its sidecar has passed once" {
 		t.Fatalf("got %+v, %v", r, err)
 	}
 	if row := s.balancers["edge"].row("s0"); row.CheckOff || row.Oper != remediate.OperUp {
@@ -46,6 +47,10 @@ func TestReleaseRefusesWhatAutomationDidNotTake(t *testing.T) {
 		reason Reason
 	}{
 		"not taken":      {Release{Targets: []string{"edge/web/s1"}}, NotOurs},
+		"no such server": {Release{Targets: []string{"web/s9"}}, UnknownServer},
+		"nor there":      {Release{Targets: []string{"edge/web/s9"}}, UnknownServer},
+		"nor balancer":   {Release{Targets: []string{"outer/web/s1"}}, UnknownBalancer},
+		"twice, not out": {Release{Targets: []string{"web/s1"}}, NotOurs},
 		"taken twice":    {Release{Targets: []string{"web/s0"}}, AmbiguousName},
 		"no such":        {Release{Targets: []string{"outer"}}, UnknownBalancer},
 		"no name":        {Release{}, BadRequest},
