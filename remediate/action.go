@@ -37,11 +37,12 @@ func (v Verb) Undo() Verb {
 
 // Action is one step of a plan.
 type Action struct {
-	Verb   Verb   `json:"verb"`
-	Target Target `json:"target"`
-	Reason Reason `json:"reason"`
-	Detail string `json:"detail,omitempty"` // the evidence, one line
-	Weight int    `json:"weight,omitempty"` // RestoreWeight: the weight to restore; ZeroWeight: the weight found
+	Verb    Verb   `json:"verb"`
+	Target  Target `json:"target"`
+	Reason  Reason `json:"reason"`
+	Detail  string `json:"detail,omitempty"`  // the evidence, one line
+	Weight  int    `json:"weight,omitempty"`  // RestoreWeight: the weight to restore; ZeroWeight: the weight found
+	Initial int    `json:"initial,omitempty"` // ZeroWeight: the initial weight found
 }
 
 func (a Action) String() string {
@@ -60,8 +61,19 @@ type Take struct {
 	Detail     string     `json:"detail,omitempty"`
 	At         time.Time  `json:"at"`
 	Generation Generation `json:"generation"`
-	Weight     int        `json:"weight,omitempty"` // ZeroWeight: the weight found
-	Half       bool       `json:"half,omitempty"`   // ForceDown: a check under way may still put it back, or has
+	Weight     int        `json:"weight,omitempty"`  // ZeroWeight: the weight found
+	Initial    int        `json:"initial,omitempty"` // ZeroWeight: the initial weight found
+	Moved      bool       `json:"moved,omitempty"`   // another worker holds it now than the one it was made in
+	Half       bool       `json:"half,omitempty"`    // ForceDown: a check under way may still put it back, or has
+}
+
+// RestoreTo is the weight that undoes a ZeroWeight: the one found, if worker and initial weight are the same as then,
+// else the initial weight.
+func (t Take) RestoreTo(s Server, g Generation) int {
+	if t.Weight > 0 && !t.Moved && t.Generation.Same(g) && t.Initial == s.InitialWeight {
+		return t.Weight
+	}
+	return s.InitialWeight
 }
 
 // Order is what an operator wants of a server. It lives until the operator ends it or its time is over.
@@ -73,6 +85,7 @@ type Order struct {
 	At         time.Time  `json:"at"`
 	Until      time.Time  `json:"until,omitzero"`
 	Applied    bool       `json:"applied,omitempty"`
+	Found      bool       `json:"found,omitempty"`     // somebody had set it already: its end is not ours to bring about
 	Generation Generation `json:"generation,omitzero"` // in which it was applied
 }
 

@@ -12,32 +12,6 @@ type Capacity struct {
 	MaxEjected int // servers that automation may have out
 }
 
-// capacityOf counts the servers of b that are backups, or that are not.
-func capacityOf(b Backend, p Policy, backup bool) Capacity {
-	var c Capacity
-	for _, unit := range b.units() {
-		if unit[0].Backup != backup {
-			continue
-		}
-		c.Configured++
-		serving, ejected, pending := false, false, false
-		for _, s := range unit {
-			serving = serving || s.Serving()
-			ejected = ejected || s.Take != nil
-			pending = pending || s.Pending
-		}
-		if serving && !pending {
-			c.Serving++
-		}
-		if ejected {
-			c.Ejected++
-		}
-	}
-	c.Floor = p.floor(c.Configured)
-	c.MaxEjected = max(1, c.Configured*p.MaxEjectedPercent/100)
-	return c
-}
-
 // floor is the number of servers out of n that must go on serving.
 func (p Policy) floor(n int) int {
 	least := p.MinServers
@@ -49,9 +23,6 @@ func (p Policy) floor(n int) int {
 	}
 	return max(least, (n*p.MinPercent+99)/100)
 }
-
-// AfterOne reports whether the floor still holds when one more serving server goes.
-func (c Capacity) AfterOne() bool { return c.Serving-1 >= c.Floor }
 
 // Deficit is how many servers are missing below the floor.
 func (c Capacity) Deficit() int { return max(0, c.Floor-c.Serving) }

@@ -13,7 +13,7 @@ import (
 // Orders of operators come first (S4); then what is left of our own takes is kept in step with reality (S3); then the
 // floor is restored (S1); then servers return; and last, if every bound allows it, servers are taken out.
 func Decide(v View) Plan {
-	d := decision{View: v, active: capacityOf(v.Backend, v.Policy, false), backup: capacityOf(v.Backend, v.Policy, true)}
+	d := decision{View: v, tally: newTally(v)}
 	if age := v.Now.Sub(v.Observed); v.Observed.IsZero() || age > v.Policy.ObservationMaxAge {
 		d.holdAll(HoldStaleView, "the balancer was last read "+ago(age, v.Observed))
 		return d.plan
@@ -39,24 +39,18 @@ func ago(age time.Duration, at time.Time) string {
 // decision is one run of Decide.
 type decision struct {
 	View
-	plan           Plan
-	active, backup Capacity
-}
-
-func (d *decision) capacity(s Server) *Capacity {
-	if s.Backup {
-		return &d.backup
-	}
-	return &d.active
+	plan    Plan
+	tally   *tally
+	ejected int // instances that this plan takes out anew
 }
 
 func (d *decision) take(s Server, verb Verb, reason Reason, detail string) {
 	a := Action{Verb: verb, Target: d.target(s.Name), Reason: reason, Detail: detail}
 	switch {
 	case verb == ZeroWeight:
-		a.Weight = s.Weight
-	case verb == RestoreWeight && s.Take != nil && s.Take.Generation.Same(d.Generation) && s.Take.Weight > 0:
-		a.Weight = s.Take.Weight
+		a.Weight, a.Initial = s.Weight, s.InitialWeight
+	case verb == RestoreWeight && s.Take != nil:
+		a.Weight = s.Take.RestoreTo(s, d.Generation)
 	case verb == RestoreWeight:
 		a.Weight = s.InitialWeight
 	}
@@ -115,16 +109,18 @@ func (d *decision) order(s Server) {
 	}
 	here := o.Applied && o.Generation.Same(d.Generation)
 	switch {
-	case o.Expired(d.Now) && set:
+	case o.Expired(d.Now) && set && !o.Found:
 		d.act(s, Ready, OrderExpired, o.Reason)
 	case o.Expired(d.Now):
 		d.fact(s, OrderEnded, OrderExpired)
+	case set && !o.Applied:
+		d.fact(s, OrderFound, SetAlready)
 	case set && !here:
 		d.fact(s, OrderAdopted, BroughtBack)
 	case set:
 	case here:
 		d.fact(s, OrderEnded, OperatorLifted)
-	case o.Want == Drain && s.Admin&(ForcedMaint|ConfigMaint) != 0:
+	case o.Want == Drain && s.Admin&ForcedMaint != 0:
 		d.hold(s, Drain, HoldForeignMaint, "draining would end a maintenance that somebody else set")
 	case o.Applied:
 		d.act(s, o.Want, OrderReapplied, o.Reason)
@@ -152,9 +148,6 @@ func (d *decision) act(s Server, verb Verb, reason Reason, detail string) {
 		return
 	}
 	d.take(s, verb, reason, detail)
-	if verb.Destructive() && s.Serving() && !s.Pending {
-		d.capacity(s).Serving-- // what an order takes away in this plan, automation cannot take again
-	}
 }
 
 // override ends once the sidecar passes: from then on a new failure is a new story.
@@ -203,8 +196,8 @@ func badness(s healthd.Status) int {
 
 // stands reports whether our take is still there as we left it. Where it is not, it settles what follows from that.
 func (d *decision) stands(s Server) bool {
-	asLeft := s.Take.Verb == ForceDown && s.ForcedDown() || s.Take.Verb == ZeroWeight && s.Weight == 0
 	here := s.Take.Generation.Same(d.Generation)
+	asLeft := s.Take.Verb == ForceDown && s.ForcedDown() || s.Take.Verb == ZeroWeight && s.Weight == 0 && (here || s.InitialWeight > 0)
 	switch {
 	case s.Pending:
 		d.hold(s, s.Take.Verb.Undo(), HoldPending, "the outcome of a command is being read back")
@@ -215,14 +208,8 @@ func (d *decision) stands(s Server) bool {
 		return true
 	case asLeft:
 		d.fact(s, TakeAdopted, BroughtBack)
-	case s.Take.Half && s.CheckOff && here:
-		d.complete(s)
 	case s.Take.Verb == ForceDown && s.CheckOff:
-		// Somebody's `ready` lifted the forced health and left the server unchecked. The rest of our work is undone.
-		if d.automation(s, EnableHealth) {
-			d.take(s, EnableHealth, OperatorLifted, "")
-			d.fact(s, OverrideSet, OperatorLifted)
-		}
+		d.halfThere(s, here)
 	case !here:
 		d.lapsed(s)
 	default:
@@ -232,49 +219,60 @@ func (d *decision) stands(s Server) bool {
 	return false
 }
 
-// complete goes on with a take that a check under way has put back: nobody lifted it, and the server is in service
-// without a check.
-func (d *decision) complete(s Server) {
-	status, c := d.evidence(s), d.capacity(s)
+// halfThere settles a server that is in service with its check switched off: half of our take is left.
+func (d *decision) halfThere(s Server, here bool) {
 	switch {
-	case status == healthd.Unknown:
-		d.hold(s, ForceDown, HoldNoEvidence, "a check under way put it back, and its sidecar does not answer")
-	case status != healthd.Fail:
+	case s.Take.Half && here:
+		d.complete(s)
+	case s.Agent: // an agent's `up` lifts forced health; it would do so again
 		if d.automation(s, EnableHealth) {
-			d.take(s, EnableHealth, SidecarPasses, "")
-			c.Ejected--
+			d.take(s, EnableHealth, AgentLifted, "")
 		}
-	case s.Serving() && !c.AfterOne():
-		if d.automation(s, EnableHealth) {
-			d.take(s, EnableHealth, BelowFloor, c.String())
-			c.Ejected--
-		}
-	case d.automation(s, ForceDown):
-		d.take(s, ForceDown, TakeCompleted, s.Evidence.Detail)
-		if s.Serving() {
-			c.Serving--
-		}
+	case d.automation(s, EnableHealth): // somebody's hand lifted it
+		d.take(s, EnableHealth, OperatorLifted, "")
+		d.fact(s, OverrideSet, OperatorLifted)
 	}
 }
 
-// lapsed settles a take that a new worker does not have: again, if the app still fails, or over.
+// complete goes on with a take that nobody lifted: a check under way put it back, or the `ready` that ended an order did.
+func (d *decision) complete(s Server) {
+	status := d.evidence(s)
+	reason, detail := d.tally.refuse([]Server{s})
+	switch {
+	case s.Override != nil:
+		if d.automation(s, EnableHealth) {
+			d.take(s, EnableHealth, OperatorLifted, "")
+		}
+	case status == healthd.Unknown:
+		d.hold(s, ForceDown, HoldNoEvidence, "it is in service without a check, and its sidecar does not answer")
+	case status != healthd.Fail:
+		if d.automation(s, EnableHealth) {
+			d.take(s, EnableHealth, SidecarPasses, "")
+		}
+	case s.InService() && reason != "":
+		if d.automation(s, EnableHealth) {
+			d.take(s, EnableHealth, BelowFloor, detail)
+		}
+	case d.automation(s, ForceDown):
+		d.take(s, ForceDown, TakeCompleted, s.Evidence.Detail)
+		d.tally.spend([]Server{s}, true)
+	}
+}
+
+// lapsed settles a take that a new worker does not have: again, if the app still fails, or over. It is no new take for
+// velocity; all other bounds apply, and the config may have changed, so the verb is chosen afresh.
 func (d *decision) lapsed(s Server) {
-	fails := d.evidence(s) == healthd.Fail && s.Serving()
-	if !fails {
+	if d.evidence(s) != healthd.Fail || !s.InService() {
 		d.fact(s, TakeEnded, Lapsed)
 		return
 	}
-	// The take counts as ejected already, and it is not a new one for velocity; all other bounds apply.
-	c := d.capacity(s)
-	c.Ejected--
 	if reason, detail := d.refuse([]Server{s}, true); reason != "" {
-		d.hold(s, s.Take.Verb, reason, detail)
+		d.hold(s, takeVerb(s), reason, detail)
 		d.fact(s, TakeEnded, Lapsed)
 		return
 	}
-	c.Ejected++
-	c.Serving--
-	d.take(s, s.Take.Verb, TakeReapplied, s.Evidence.Detail)
+	d.take(s, takeVerb(s), TakeReapplied, s.Evidence.Detail)
+	d.tally.spend([]Server{s}, true)
 }
 
 // holdRefused leaves a server alone on which the balancer refused a step a moment ago.
@@ -315,26 +313,24 @@ func (d *decision) bound() (Reason, string) {
 
 // restore puts one of our takes back: because its sidecar passes, or because too few servers serve.
 func (d *decision) restore(s Server) {
-	c := d.capacity(s)
+	c := d.tally.capacity(s)
 	undo := s.Take.Verb.Undo()
 	status := d.evidence(s)
 	out := d.Now.Sub(s.Take.At)
 	wait := d.Policy.holdDown(s.TakenAt, d.Now)
 	switch {
-	case c.Deficit() > 0:
+	case c.Deficit() > 0 || d.tally.unit(s).returning:
 		if d.automation(s, undo) {
 			d.take(s, undo, BelowFloor, c.String())
-			c.Serving++ // it is on its way
-			c.Ejected--
+			d.tally.giveBack(s) // it is on its way
 		}
 	case status == healthd.Unknown:
 		d.hold(s, undo, HoldNoEvidence, "its sidecar does not answer; it stays out until it does or until the floor needs it")
 	case status == healthd.Fail:
-	case out < wait:
+	case out < wait && out >= 0:
 		d.hold(s, undo, HoldDownTime, fmt.Sprintf("taken out %d times lately; %s to go", len(s.TakenAt), (wait-out).Round(time.Second)))
 		d.plan.wakeAt(s.Take.At.Add(wait))
 	case d.automation(s, undo):
 		d.take(s, undo, SidecarPasses, "")
-		c.Ejected--
 	}
 }

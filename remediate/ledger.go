@@ -112,6 +112,10 @@ func (l *Ledger) Fold(seq uint64, at time.Time, kind string, body json.RawMessag
 	case KindOrder:
 		err = fold(body, func(r OrderRecord) {
 			r.Order.Seq = seq
+			// A newer order of the same kind takes over what an older one has set.
+			if old, ok := l.Orders[r.Target]; ok && old.Want == r.Order.Want {
+				r.Order.Applied, r.Order.Found, r.Order.Generation = old.Applied, old.Found, old.Generation
+			}
 			l.Orders[r.Target] = r.Order
 		})
 	case KindIntent:
@@ -151,9 +155,12 @@ func (l *Ledger) intent(seq uint64, at time.Time, r IntentRecord) {
 	if v := r.Action.Verb; v != ForceDown && v != ZeroWeight {
 		return
 	}
+	if r.Action.Reason == TakeCompleted {
+		return // the take is there already, half
+	}
 	l.Takes[t] = Take{Seq: seq, Verb: r.Action.Verb, Reason: r.Action.Reason, Detail: r.Action.Detail, At: at,
-		Generation: r.Generation, Weight: r.Action.Weight}
-	if r.Action.Reason == TakeReapplied || r.Action.Reason == TakeCompleted {
+		Generation: r.Generation, Weight: r.Action.Weight, Initial: r.Action.Initial}
+	if r.Action.Reason == TakeReapplied {
 		return
 	}
 	taken := append(l.TakenAt[t][:len(l.TakenAt[t]):len(l.TakenAt[t])], at)
@@ -174,28 +181,44 @@ func (l *Ledger) outcome(at time.Time, r OutcomeRecord) {
 	done := r.Result == Done
 	switch intent.Action.Verb {
 	case ForceDown, ZeroWeight:
-		take, ok := l.Takes[r.Target]
-		switch {
-		case ok && r.Result == Half:
-			take.Half = true
-			l.Takes[r.Target] = take
-		case !done:
-			delete(l.Takes, r.Target)
-			l.untake(r.Target, take.At)
-		}
+		l.taken(r, intent.Action.Reason == TakeCompleted)
 	case EnableHealth, RestoreWeight:
 		if done {
 			delete(l.Takes, r.Target)
 		}
 	case Drain, Maint:
 		if o, live := l.Orders[r.Target]; live && done && o.Want == intent.Action.Verb {
-			o.Applied, o.Generation = true, intent.Generation
+			o.Applied, o.Found, o.Generation = true, false, intent.Generation
 			l.Orders[r.Target] = o
 		}
 	case Ready:
 		if done {
 			delete(l.Orders, r.Target)
+			if take, ok := l.Takes[r.Target]; ok && take.Verb == ForceDown {
+				take.Half = true // our own ready put it back, no stranger's hand
+				l.Takes[r.Target] = take
+				if intent.Action.Reason == OperatorOrder {
+					l.Overrides[r.Target] = Override{Seq: r.Intent, At: at}
+				}
+			}
 		}
+	}
+}
+
+// taken is the outcome of a take, or of the completion of one that was half there.
+func (l *Ledger) taken(r OutcomeRecord, completion bool) {
+	take, ok := l.Takes[r.Target]
+	switch {
+	case !ok:
+	case r.Result == Done:
+		take.Half = false
+		l.Takes[r.Target] = take
+	case r.Result == Half:
+		take.Half = true
+		l.Takes[r.Target] = take
+	case !completion:
+		delete(l.Takes, r.Target)
+		l.untake(r.Target, take.At)
 	}
 }
 
@@ -224,7 +247,7 @@ func (l *Ledger) fact(seq uint64, at time.Time, r FactRecord) {
 		delete(l.Takes, t)
 	case TakeAdopted:
 		if take, ok := l.Takes[t]; ok {
-			take.Generation = r.Generation
+			take.Generation, take.Moved = r.Generation, true
 			l.Takes[t] = take
 		}
 	case TakeSettled:
@@ -234,6 +257,11 @@ func (l *Ledger) fact(seq uint64, at time.Time, r FactRecord) {
 		}
 	case OrderEnded:
 		delete(l.Orders, t)
+	case OrderFound:
+		if o, ok := l.Orders[t]; ok {
+			o.Applied, o.Found, o.Generation = true, true, r.Generation
+			l.Orders[t] = o
+		}
 	case OrderAdopted:
 		if o, ok := l.Orders[t]; ok {
 			o.Applied, o.Generation = true, r.Generation
@@ -257,7 +285,8 @@ func (l *Ledger) Annotate(t Target, s *Server) {
 	if o, ok := l.Overrides[t]; ok {
 		s.Override = &o
 	}
-	_, s.Pending = l.Pending[t]
+	pending, ok := l.Pending[t]
+	s.Pending, s.PendingOut = ok, ok && pending.Action.Verb.Destructive()
 	s.RefusedAt = l.Refused[t]
 	s.TakenAt = l.TakenAt[t]
 }

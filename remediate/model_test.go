@@ -24,10 +24,13 @@ type model struct {
 	log     []modelRecord
 	seq     uint64
 	late    []modelLate // commands that timed out and may still run
+	api     []string    // a follower backend: whom each of its rows tracks, by name; empty tracks nobody
+	last    []int       // a follower of the follower: which row of api each tracks; -1 tracks nobody
 }
 
 type modelServer struct {
 	name     string
+	addr     string
 	backup   bool
 	checked  bool
 	ownCheck bool // what the balancer's own check sees
@@ -62,8 +65,18 @@ func newModel(t *rapid.T) *model {
 	m.policy.MaxEjectedPercent = rapid.SampledFrom([]int{10, 50, 100}).Draw(t, "max ejected percent")
 	m.policy.TakesPerWindow = rapid.IntRange(1, 4).Draw(t, "takes per window")
 	for i := range rapid.IntRange(1, 8).Draw(t, "servers") {
-		m.servers = append(m.servers, &modelServer{name: fmt.Sprintf("s%d", i), backup: i > 0 && rapid.IntRange(0, 5).Draw(t, "backup") == 0,
+		addr := fmt.Sprintf("a%d", i)
+		if i > 0 && rapid.IntRange(0, 3).Draw(t, "shares an address") == 0 {
+			addr = m.servers[i-1].addr
+		}
+		m.servers = append(m.servers, &modelServer{name: fmt.Sprintf("s%d", i), addr: addr, backup: i > 0 && rapid.IntRange(0, 5).Draw(t, "backup") == 0,
 			checked: rapid.IntRange(0, 4).Draw(t, "checked") > 0, ownCheck: true, weight: modelWeight, verdict: healthd.Pass, heard: m.now})
+	}
+	for range rapid.IntRange(0, 4).Draw(t, "followers") {
+		m.api = append(m.api, rapid.SampledFrom([]string{"", "s0", "s1", "s2"}).Draw(t, "tracks"))
+	}
+	for range rapid.IntRange(0, 3).Draw(t, "followers of followers") {
+		m.last = append(m.last, rapid.IntRange(-1, len(m.api)-1).Draw(t, "tracks row"))
 	}
 	return m
 }
@@ -76,7 +89,7 @@ func (s *modelServer) serving() bool {
 
 // row is the server as `show servers state` would report it.
 func (m *model) row(s *modelServer) Server {
-	r := Server{Name: s.name, Address: s.name, Admin: s.admin, Oper: OperUp, Weight: s.weight, InitialWeight: modelWeight,
+	r := Server{Name: s.name, Address: s.addr, Admin: s.admin, Oper: OperUp, Weight: s.weight, InitialWeight: modelWeight,
 		Backup: s.backup, Checked: s.checked, CheckOff: s.checkOff,
 		Evidence: Evidence{Status: s.verdict, At: s.heard}}
 	if s.checked && (!s.ownCheck || s.checkOff && !s.lifted) {
@@ -95,7 +108,40 @@ func (m *model) view() View {
 		m.ledger.Annotate(m.target(s), &row)
 		v.Backend.Servers = append(v.Backend.Servers, row)
 	}
+	api, last := Backend{Name: "api"}, Backend{Name: "last"}
+	for i, tracked := range m.api {
+		row := Server{Name: fmt.Sprintf("x%d", i), Oper: OperUp, Weight: 1, InitialWeight: 1, Checked: true}
+		if tracked != "" {
+			row.Tracks = "web/" + tracked
+		}
+		if !m.apiServes(i, nil) {
+			row.Oper = OperDown
+		}
+		api.Servers = append(api.Servers, row)
+	}
+	for i, tracked := range m.last {
+		row := Server{Name: fmt.Sprintf("y%d", i), Oper: OperUp, Weight: 1, InitialWeight: 1, Checked: true}
+		if tracked >= 0 {
+			row.Tracks = fmt.Sprintf("api/x%d", tracked)
+			if !m.apiServes(tracked, nil) {
+				row.Oper = OperDown
+			}
+		}
+		last.Servers = append(last.Servers, row)
+	}
+	v.Followers = []Backend{last, api}
 	return v
+}
+
+// apiServes reports whether a row of the follower serves, with one server of ours thought away. Trackers follow health and
+// admin state, not weight.
+func (m *model) apiServes(i int, without *modelServer) bool {
+	for _, s := range m.servers {
+		if s.name == m.api[i] {
+			return s != without && s.admin&OutOfService == 0 && (!s.checked || s.ownCheck && (!s.checkOff || s.lifted))
+		}
+	}
+	return true
 }
 
 func (m *model) journal(kind string, body any) uint64 {
@@ -227,23 +273,73 @@ func (m *model) judge(v View, a Action, s *modelServer) {
 	m.judgeCapacity(a, s)
 }
 
-// judgeCapacity is S1, counted afresh.
+// judgeCapacity is S1, counted afresh: instances by address here, rows in the followers.
 func (m *model) judgeCapacity(a Action, s *modelServer) {
-	configured, serving, ejected := 0, 0, 0
+	type instance struct{ before, after, ejected bool }
+	instances := map[string]*instance{}
+	ours := false // automation has a row of this instance out already
 	for _, o := range m.servers {
 		if o.backup != s.backup {
 			continue
 		}
-		configured++
-		_, taken := m.ledger.Takes[m.target(o)]
-		_, pending := m.ledger.Pending[m.target(o)]
-		if taken && a.Reason != TakeReapplied || taken && o != s {
-			ejected++
+		in := instances[o.addr]
+		if in == nil {
+			in = &instance{}
+			instances[o.addr] = in
 		}
-		if o.serving() && !pending {
+		_, taken := m.ledger.Takes[m.target(o)]
+		p, pending := m.ledger.Pending[m.target(o)]
+		order, ordered := m.ledger.Orders[m.target(o)]
+		serves := o.serving() && (!ordered || order.Expired(m.now)) && !(pending && p.Action.Verb.Destructive())
+		in.before = in.before || serves
+		in.after = in.after || serves && o != s
+		in.ejected = in.ejected || taken
+		ours = ours || taken && o.addr == s.addr
+	}
+	serving, after, ejected := 0, 0, 0
+	for _, in := range instances {
+		if in.before {
 			serving++
 		}
+		if in.after {
+			after++
+		}
+		if in.ejected {
+			ejected++
+		}
 	}
+	m.judgeFloor(a, "web", len(instances), serving, after)
+	if limit := max(1, len(instances)*m.policy.MaxEjectedPercent/100); !ours && ejected+1 > limit {
+		m.t.Fatalf("S1: %s is number %d out by automation of at most %d", a, ejected+1, limit)
+	}
+	if a.Verb == ForceDown || a.Verb == ZeroWeight { // weight is counted as if it were followed: rather too careful than not enough
+		m.judgeFollowers(a, s)
+	}
+}
+
+func (m *model) judgeFollowers(a Action, s *modelServer) {
+	var before, after [2]int
+	for i := range m.api {
+		before[0] += count1(m.apiServes(i, nil))
+		after[0] += count1(m.apiServes(i, s))
+	}
+	for _, i := range m.last {
+		before[1] += count1(i < 0 || m.apiServes(i, nil))
+		after[1] += count1(i < 0 || m.apiServes(i, s))
+	}
+	m.judgeFloor(a, "api", len(m.api), before[0], after[0])
+	m.judgeFloor(a, "last", len(m.last), before[1], after[1])
+}
+
+func count1(yes bool) int {
+	if yes {
+		return 1
+	}
+	return 0
+}
+
+// judgeFloor fails where a step makes a backend smaller than its floor, or smaller still.
+func (m *model) judgeFloor(a Action, backend string, configured, before, after int) {
 	least := 1
 	if configured >= 3 {
 		least = 2
@@ -251,13 +347,7 @@ func (m *model) judgeCapacity(a Action, s *modelServer) {
 	for least*100 < configured*m.policy.MinPercent {
 		least++
 	}
-	if serving-1 < least {
-		m.t.Fatalf("S1: %s leaves %d of %d serving, floor %d", a, serving-1, configured, least)
-	}
-	if limit := max(1, configured*m.policy.MaxEjectedPercent/100); ejected+1 > limit {
-		m.t.Fatalf("S1: %s is number %d out by automation of at most %d", a, ejected+1, limit)
-	}
-	if len(m.servers) == 1 {
-		m.t.Fatalf("%s on the only server", a)
+	if after < before && after < least {
+		m.t.Fatalf("S1: %s leaves %d of %d serving in %s, floor %d", a, after, configured, backend, least)
 	}
 }

@@ -13,20 +13,17 @@ func Admit(v View, server string, want Verb, force bool) error {
 	if want == Ready {
 		return nil
 	}
-	if want == Drain && s.Admin&(ForcedMaint|ConfigMaint) != 0 && s.Admin&ForcedDrain == 0 {
+	if want == Drain && s.Admin&ForcedMaint != 0 && s.Admin&ForcedDrain == 0 {
 		return &Refusal{target, HoldForeignMaint, "it is in maintenance, which a drain would end; order maint, or ready first"}
 	}
 	if s.Tracks != "" {
 		return &Refusal{target, HoldTracks, "it follows " + s.Tracks + "; give the order to that server"}
 	}
-	if force || !s.Serving() {
+	if force || !s.InService() {
 		return nil
 	}
-	if c := capacityOf(v.Backend, v.Policy, s.Backup); !c.AfterOne() {
-		return &Refusal{target, HoldFloor, c.String() + "; --force orders it all the same"}
-	}
-	d := decision{View: v, active: capacityOf(v.Backend, v.Policy, false), backup: capacityOf(v.Backend, v.Policy, true)}
-	if reason, detail := d.refuseFollowers(s); reason != "" {
+	reason, detail := newTally(v).refuse([]Server{s})
+	if reason == HoldFloor || reason == HoldFollowerFloor {
 		return &Refusal{target, reason, detail + "; --force orders it all the same"}
 	}
 	return nil
@@ -48,6 +45,8 @@ func Release(v View) Plan {
 	for _, s := range v.Backend.Servers {
 		switch {
 		case s.Take == nil:
+		case s.Pending:
+			d.hold(s, s.Take.Verb.Undo(), HoldPending, "the outcome of a command is being read back")
 		case s.Take.Verb == ForceDown && s.CheckOff, s.Take.Verb == ZeroWeight && s.Weight == 0:
 			d.take(s, s.Take.Verb.Undo(), ReleaseOrder, "")
 		default:

@@ -31,6 +31,7 @@ const (
 	TakeAdopted   Change = "take-adopted"   // a new worker holds it too, brought over by a state file
 	TakeSettled   Change = "take-settled"   // what was half a take is a whole one
 	OrderEnded    Change = "order-ended"    // lifted elsewhere, or its time is over
+	OrderFound    Change = "order-found"    // somebody had set what it wants already
 	OrderAdopted  Change = "order-adopted"  // a new worker holds it too
 	OverrideSet   Change = "override-set"   // somebody put back what we took out: automation keeps away
 	OverrideEnded Change = "override-ended" // its sidecar passes again

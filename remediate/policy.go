@@ -50,7 +50,7 @@ const maxHoldDown = 5 * time.Minute
 func (p Policy) holdDown(taken []time.Time, now time.Time) time.Duration {
 	recent := 0
 	for _, t := range taken {
-		if now.Sub(t) < p.FlapMemory {
+		if within(t, p.FlapMemory, now) {
 			recent++
 		}
 	}

@@ -17,6 +17,8 @@ const (
 	TakeReapplied   Reason = "take-reapplied"  // the balancer forgot our take in a reload, and the app still fails
 	TakeCompleted   Reason = "take-completed"  // a check under way put back what was only half taken, and the app still fails
 	CheckEnded      Reason = "check-ended"     // no check is under way any more that could put our take back
+	AgentLifted     Reason = "agent-lifted"    // an agent check put our take back; what is left of it is undone
+	SetAlready      Reason = "set-already"     // somebody had set it before the order
 	Lapsed          Reason = "lapsed"          // the balancer forgot it, and nothing asks for it now
 	BroughtBack     Reason = "brought-back"    // a state file carried it over a reload
 	ReleaseOrder    Reason = "release-order"   // an operator had our takes released
@@ -34,11 +36,13 @@ const (
 	HoldOperatorOrder Reason = "operator-order-stands"
 	HoldOverride      Reason = "operator-override" // an operator put back what we took out
 	HoldTracks        Reason = "tracks-another"
+	HoldAgent         Reason = "agent-owns-it"
 	HoldCheckOff      Reason = "check-off"        // by somebody else
 	HoldRefused       Reason = "balancer-refused" // a step was refused a moment ago
 	HoldPending       Reason = "unknown-outcome"
 	HoldEvidenceStale Reason = "stale-evidence"
 	HoldNoEvidence    Reason = "no-evidence"
+	HoldDisagree      Reason = "sidecars-disagree"
 	HoldCorrelated    Reason = "correlated-failure" // so many fail at once that the observer suspects itself
 	HoldFloor         Reason = "capacity-floor"
 	HoldFollowerFloor Reason = "follower-capacity-floor" // a backend that tracks this one would fall below its floor

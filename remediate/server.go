@@ -41,7 +41,7 @@ type Admin uint8
 const (
 	ForcedMaint    Admin = 1  // set on the runtime socket, by anybody
 	InheritedMaint Admin = 2  // the server it tracks is in maintenance
-	ConfigMaint    Admin = 4  // `disabled` in the config
+	ConfigMaint    Admin = 4  // `disabled` in the config; it stays set when somebody makes the server ready (all four versions)
 	ForcedDrain    Admin = 8  // set on the runtime socket or by an agent check
 	InheritedDrain Admin = 16 // the server it tracks is drained
 	DNSMaint       Admin = 32 // its name does not resolve
@@ -49,11 +49,11 @@ const (
 )
 
 // OutOfService are the bits that keep new sessions away.
-const OutOfService = ForcedMaint | InheritedMaint | ConfigMaint | ForcedDrain | InheritedDrain | DNSMaint
+const OutOfService = ForcedMaint | InheritedMaint | ForcedDrain | InheritedDrain | DNSMaint
 
 func (a Admin) String() string {
 	switch {
-	case a&(ForcedMaint|ConfigMaint) != 0:
+	case a&ForcedMaint != 0:
 		return "maint"
 	case a&InheritedMaint != 0:
 		return "maint (tracked)"
@@ -107,18 +107,24 @@ type Server struct {
 	Sessions      int
 	Queued        int
 
-	Evidence  Evidence
-	Take      *Take       // own work that is open on it
-	Order     *Order      // the operator's order that is live on it
-	Override  *Override   // an operator lifted our take; automation keeps away
-	Pending   bool        // a command whose outcome is not known may still take it out
-	TakenAt   []time.Time // when automation took it out before, newest last
-	RefusedAt time.Time   // when the balancer last refused a step on it, unless one was done since
+	Evidence   Evidence
+	Take       *Take       // own work that is open on it
+	Order      *Order      // the operator's order that is live on it
+	Override   *Override   // an operator lifted our take; automation keeps away
+	Pending    bool        // the outcome of a command is not known
+	PendingOut bool        // and it may still take the server out
+	TakenAt    []time.Time // when automation took it out before, newest last
+	RefusedAt  time.Time   // when the balancer last refused a step on it, unless one was done since
 }
 
-// Serving reports whether the row takes new sessions now.
+// Serving reports whether the row takes its share of new sessions now.
 func (s Server) Serving() bool {
 	return s.Admin&OutOfService == 0 && s.Weight > 0 && (s.Oper == OperUp || !s.Checked && s.Oper != OperDown)
+}
+
+// InService reports whether the row gets new sessions now, in slowstart too.
+func (s Server) InService() bool {
+	return s.Serving() || s.Admin&OutOfService == 0 && s.Weight > 0 && s.Oper == OperStarting
 }
 
 // ForcedDown reports whether the row reads as forced health leaves it: down, with its check switched off.
@@ -130,7 +136,7 @@ const returnTime = time.Minute
 // returning reports whether automation had the server out a moment ago.
 func (s Server) returning(now time.Time) bool {
 	n := len(s.TakenAt)
-	return n > 0 && now.Sub(s.TakenAt[n-1]) < returnTime
+	return n > 0 && within(s.TakenAt[n-1], returnTime, now)
 }
 
 // refuseTime is how long nothing is tried again on a server after the balancer refused a step.
@@ -145,4 +151,9 @@ func (s Server) refused(now time.Time) (until time.Time, yes bool) {
 func (s Server) leftAlone(now time.Time) bool {
 	_, yes := s.refused(now)
 	return yes
+}
+
+// within reports whether at lies in the span before now. What lies in the future, after the clock was set back, does not.
+func within(at time.Time, span time.Duration, now time.Time) bool {
+	return !at.After(now) && now.Sub(at) < span
 }

@@ -225,18 +225,26 @@ func readServer(t *testing.T, words []string) Server {
 			s.CheckRunning = true
 		case "no-check":
 			s.Checked = false
+		case "agent":
+			s.Agent = true
+		case "starting":
+			s.Oper = OperStarting
+		case "config-maint":
+			s.Admin |= ConfigMaint
 		case "sticky":
 			s.Persistent = true
 		case "backup":
 			s.Backup = true
 		case "weight":
 			s.Weight = int(age(t, value+"ns"))
+		case "initial":
+			s.InitialWeight = int(age(t, value+"ns"))
 		case "at":
 			s.Address = value
 		case "tracks":
 			s.Tracks = value
 		case "pending":
-			s.Pending = true
+			s.Pending, s.PendingOut = true, true
 		case "refused":
 			s.RefusedAt = storyNow.Add(-age(t, value))
 		case "override":
@@ -251,13 +259,13 @@ func readServer(t *testing.T, words []string) Server {
 			if key == "old-take" {
 				s.Take.Generation = oldGen
 			}
-		case "order", "done-order", "old-order", "expired-order":
+		case "order", "done-order", "old-order", "expired-order", "expired-found-order":
 			s.Order = &Order{Want: Verb(value), By: "alice", Reason: "deploy", Applied: key != "order", Generation: storyGen}
 			if key == "old-order" {
 				s.Order.Generation = oldGen
 			}
-			if key == "expired-order" {
-				s.Order.Until = storyNow
+			if strings.HasPrefix(key, "expired") {
+				s.Order.Until, s.Order.Found = storyNow, key == "expired-found-order"
 			}
 		default:
 			t.Fatalf("no word %q for a server", word)
