@@ -93,10 +93,11 @@ func (b *fakeBalancer) Act(ctx context.Context, _ remediate.Generation, a remedi
 	return remediate.Done, ""
 }
 
-func (b *fakeBalancer) Use(context.Context, string, string) (remediate.Use, error) {
+func (b *fakeBalancer) Use(_ context.Context, _, server string) (remediate.Use, error) {
+	inService := b.row(server).Admin&remediate.OutOfService == 0
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return remediate.Use{Sessions: b.sessions, Bounds: "timeout client 5s"}, b.down
+	return remediate.Use{InService: inService, Sessions: b.sessions, Bounds: "timeout client 5s"}, b.down
 }
 
 // stage is a server with the balancers edge and inner, a journal, and the local health services web and api.

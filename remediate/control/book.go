@@ -25,6 +25,7 @@ type Book struct {
 	broken   atomic.Pointer[string]
 	watchers map[int]func()
 	next     int
+	tried    time.Time // when a journal that could not be written was last tried again
 }
 
 // Sighting is the body of a record that is for people only.
@@ -91,9 +92,14 @@ func (b *Book) Broken() string {
 
 // Append writes a record, folds it and returns its number once it is on disk.
 func (b *Book) Append(kind string, body any) (uint64, error) {
+	return b.appendAll(journal.Entry{Kind: kind, Body: body})
+}
+
+// appendAll writes records by one write and one sync, and returns the number of the last.
+func (b *Book) appendAll(entries ...journal.Entry) (uint64, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	r, err := b.journal.Append(kind, body)
+	records, err := b.journal.AppendAll(entries...)
 	if err != nil {
 		why := err.Error()
 		b.broken.Store(&why)
@@ -101,23 +107,54 @@ func (b *Book) Append(kind string, body any) (uint64, error) {
 	}
 	b.broken.Store(nil)
 	ledger := b.ledger.Load().Clone()
-	if err := ledger.Fold(r.Seq, r.At, r.Kind, r.Body); err != nil {
-		return 0, err
-	}
-	b.ledger.Store(ledger)
-	if b.journal.Pending() > checkpointEvery {
-		if err := b.journal.Checkpoint(r.Seq, ledger); err != nil {
-			return r.Seq, nil // the record itself is on disk; the next Append tries again
+	for _, r := range records {
+		if err := ledger.Fold(r.Seq, r.At, r.Kind, r.Body); err != nil {
+			return 0, err
 		}
 	}
-	return r.Seq, nil
+	b.ledger.Store(ledger)
+	seq := records[len(records)-1].Seq
+	if b.journal.Pending() > checkpointEvery {
+		if err := b.journal.Checkpoint(seq, ledger); err != nil {
+			return seq, nil // the records themselves are on disk; the next Append tries again
+		}
+	}
+	return seq, nil
 }
 
 // Saw writes down something for people. It is lost where the journal cannot be written, which Append tells.
-func (b *Book) Saw(s Sighting) {
-	if _, err := b.Append(remediate.KindSaw, s); err != nil {
+func (b *Book) Saw(all ...Sighting) {
+	if len(all) == 0 {
+		return
+	}
+	entries := make([]journal.Entry, len(all))
+	for i, s := range all {
+		entries[i] = journal.Entry{Kind: remediate.KindSaw, Body: s}
+	}
+	if _, err := b.appendAll(entries...); err != nil {
 		return // Broken tells it
 	}
+}
+
+// retryEvery is how often a journal that could not be written is tried again at most.
+const retryEvery = time.Second
+
+// retry tries a journal that could not be written once more, for nothing else may do so: nothing is done that cannot be
+// journaled. It reports whether the journal works again.
+func (b *Book) retry(now time.Time) bool {
+	if b.Broken() == "" {
+		return false
+	}
+	b.mu.Lock()
+	due := now.Sub(b.tried) >= retryEvery
+	if due {
+		b.tried = now
+	}
+	b.mu.Unlock()
+	if due {
+		b.Saw(Sighting{What: "journal", Detail: "the journal can be written again"})
+	}
+	return b.Broken() == ""
 }
 
 // Freeze stops all automation until Thaw, over restarts too.

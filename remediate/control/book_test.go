@@ -10,7 +10,7 @@ import (
 	"github.com/lbmedic/lbmedic/remediate/journal"
 )
 
-func openBook(t *testing.T, dir string) *Book {
+func openBook(t testing.TB, dir string) *Book {
 	t.Helper()
 	j, recovered, err := journal.Open(dir, journal.Settings{})
 	if err != nil {

@@ -146,6 +146,7 @@ func serverOf(s *runtime.ServerState) remediate.Server {
 		Checked:      s.Check.Has(runtime.CheckConfigured),
 		CheckOff:     s.Check.Has(runtime.CheckConfigured) && !s.Check.Has(runtime.CheckEnabled),
 		CheckRunning: s.Check.Has(runtime.CheckRunning),
+		Agent:        s.Agent.Has(runtime.CheckConfigured) && s.Agent.Has(runtime.CheckEnabled),
 	}
 	if s.Addr != "-" && s.Port > 0 {
 		row.Address = net.JoinHostPort(s.Addr, strconv.Itoa(s.Port))
@@ -153,7 +154,9 @@ func serverOf(s *runtime.ServerState) remediate.Server {
 	switch s.Op {
 	case runtime.OpStopped:
 		row.Oper = remediate.OperDown
-	case runtime.OpStarting, runtime.OpRunning:
+	case runtime.OpStarting:
+		row.Oper = remediate.OperStarting
+	case runtime.OpRunning:
 		row.Oper = remediate.OperUp
 	case runtime.OpStopping:
 		row.Oper = remediate.OperStopping

@@ -11,17 +11,25 @@ import (
 	"github.com/lbmedic/lbmedic/remediate"
 )
 
-// Use reads who still uses a server: in the live worker by `show stat`, in older ones by their clients and sessions.
+// Use reads who still uses a server: in the live worker by `show stat`, beside its admin state of the same moment, in
+// older ones by their clients and sessions.
 func (h *HAProxy) Use(ctx context.Context, backend, server string) (remediate.Use, error) {
 	var use remediate.Use
 	found := false
-	info, err := h.Client.Stat(ctx, func(r *runtime.StatRow) error {
-		if r.Type == runtime.Server && r.Proxy == backend && r.Server == server {
-			found = true
-			use.Sessions, use.Queued = int(r.Sessions), int(r.Queue)
-		}
-		return nil
-	})
+	info, err := h.Client.Read(ctx,
+		runtime.ServerStates(backend, func(s *runtime.ServerState) error {
+			if s.Server == server {
+				use.InService = remediate.Admin(s.Admin)&remediate.OutOfService == 0
+			}
+			return nil
+		}),
+		runtime.Stat(func(r *runtime.StatRow) error {
+			if r.Type == runtime.Server && r.Proxy == backend && r.Server == server {
+				found = true
+				use.Sessions, use.Queued = int(r.Sessions), int(r.Queue)
+			}
+			return nil
+		}))
 	switch {
 	case err != nil:
 		return use, err

@@ -31,3 +31,18 @@ type Backend struct {
 	remediate.Backend
 	Sidecars map[string]string // by server; no entry where a server has none
 }
+
+// instance names the server that a row belongs to: rows of one backend that share an address are one.
+func (o Observation) instance(t remediate.Target) string {
+	for _, b := range o.Backends {
+		if b.Name != t.Backend {
+			continue
+		}
+		for _, s := range b.Servers {
+			if s.Name == t.Server && s.Address != "" {
+				return t.Backend + " at " + s.Address
+			}
+		}
+	}
+	return t.String()
+}

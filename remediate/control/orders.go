@@ -2,9 +2,13 @@ package control
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
+	"go.uber.org/zap"
+
+	"github.com/lbmedic/lbmedic/healthd"
 	"github.com/lbmedic/lbmedic/remediate"
 )
 
@@ -36,18 +40,22 @@ func (c *Controller) Do(ctx context.Context, o Order) error {
 	}
 	c.settle(seen)
 	t := c.target(o.Backend, o.Server)
-	view, ok := c.viewOf(seen, o.Backend)
+	view, ok := c.scene(seen).named(o.Backend)
+	if o.Want == remediate.Ready && c.endGone(view, o, seen) {
+		return nil
+	}
 	if !ok {
 		return &remediate.Refusal{Target: t, Reason: remediate.HoldUnknownServer, Detail: "the balancer has no such backend; `lbmedic status` lists them"}
 	}
 	if err := remediate.Admit(view, o.Server, o.Want, o.Force); err != nil {
 		return err
 	}
-	if _, pending := c.book.Ledger().Pending[t]; pending {
-		return &remediate.Refusal{Target: t, Reason: remediate.HoldPending, Detail: "the outcome of an earlier command is being read back; try again in a second"}
+	before := c.book.Ledger()
+	if has(before.Pending, t) {
+		return &remediate.Refusal{Target: t, Reason: remediate.HoldPending, Detail: beingReadBack}
 	}
 	if o.Want == remediate.Ready {
-		return c.ready(ctx, seen, o, t)
+		return c.ready(ctx, view, o, t)
 	}
 	order := remediate.Order{Want: o.Want, Reason: o.Reason, By: o.By, At: time.Now()}
 	if o.For > 0 {
@@ -56,64 +64,95 @@ func (c *Controller) Do(ctx context.Context, o Order) error {
 	if _, err := c.book.Append(remediate.KindOrder, remediate.OrderRecord{Target: t, Order: order}); err != nil {
 		return fmt.Errorf("write down the order for %s: %w", t, err)
 	}
-	view, _ = c.viewOf(seen, o.Backend)
-	return c.obey(ctx, seen, view, t, o.By)
+	view, _ = c.scene(seen).named(o.Backend)
+	reason, err := c.obey(ctx, view, t, o.By)
+	if reason != "" {
+		c.withdraw(before, t, reason, seen.Generation)
+	}
+	return err
 }
 
-// obey carries out what the new order wants of its server, and nothing else.
-func (c *Controller) obey(ctx context.Context, seen Observation, view remediate.View, t remediate.Target, by string) error {
+// beingReadBack is what an operator is told of a server with a command of unknown outcome.
+const beingReadBack = "the outcome of an earlier command is being read back; try again in a second"
+
+// obey carries out what the new order wants of its server, and nothing else. A reason says that the order is not kept:
+// an operator who is told of a refusal does not expect it to be carried out later.
+func (c *Controller) obey(ctx context.Context, view remediate.View, t remediate.Target, by string) (remediate.Reason, error) {
 	plan := remediate.Decide(view)
 	for _, f := range plan.Fact {
 		if f.Target == t {
-			c.fact(f, seen.Generation)
+			c.fact(f, view.Generation)
 		}
 	}
 	for _, a := range plan.Take {
 		if a.Target == t && (a.Verb == remediate.Drain || a.Verb == remediate.Maint) {
-			result, err := c.step(ctx, seen.Generation, a, by)
+			result, err := c.step(ctx, view.Generation, a, by)
 			if result == remediate.Refused {
-				c.fact(remediate.Fact{Target: t, Change: remediate.OrderEnded, Reason: remediate.BalancerRefused}, seen.Generation)
-			} else if err != nil {
-				err = fmt.Errorf("%w; the order stands and is tried again, until `lbmedic ready` ends it", err)
+				return remediate.BalancerRefused, err
 			}
-			return err
+			return "", err
 		}
 	}
 	for _, h := range plan.Hold {
 		if h.Target == t && (h.Want == remediate.Drain || h.Want == remediate.Maint) {
-			return &remediate.Refusal{Target: t, Reason: h.Reason, Detail: h.Detail}
+			return h.Reason, &remediate.Refusal{Target: t, Reason: h.Reason, Detail: h.Detail}
 		}
 	}
-	return nil // it is so already
+	return "", nil // it is so already
 }
 
-// ready ends every order on the server and undoes what automation did to it: the operator's word is the last.
-func (c *Controller) ready(ctx context.Context, seen Observation, o Order, t remediate.Target) error {
-	ledger := c.book.Ledger()
-	if _, err := c.step(ctx, seen.Generation, remediate.Action{Verb: remediate.Ready, Target: t, Reason: remediate.OperatorOrder, Detail: o.Reason}, o.By); err != nil {
+// withdraw ends an order that was refused after it had been written down. The one that it replaced stands again.
+func (c *Controller) withdraw(before *remediate.Ledger, t remediate.Target, reason remediate.Reason, g remediate.Generation) {
+	c.fact(remediate.Fact{Target: t, Change: remediate.OrderEnded, Reason: reason}, g)
+	order, stood := before.Orders[t]
+	if !stood {
+		return
+	}
+	if _, err := c.book.Append(remediate.KindOrder, remediate.OrderRecord{Target: t, Order: order}); err != nil {
+		c.log.Error("the order that stood before could not be written down again", zap.Stringer("target", t), zap.Error(err))
+	}
+}
+
+// endGone ends an order on a server that the balancer no longer has, and reports whether there was one.
+func (c *Controller) endGone(view remediate.View, o Order, seen Observation) bool {
+	for _, s := range view.Backend.Servers {
+		if s.Name == o.Server {
+			return false
+		}
+	}
+	return c.fact(remediate.Fact{Target: c.target(o.Backend, o.Server), Change: remediate.OrderEnded, Reason: remediate.OperatorLifted}, seen.Generation)
+}
+
+// ready ends every order on the server and undoes what automation did to it: the operator's word is the last. Automation
+// keeps away from it until its sidecar passes, also where it would have taken it only a moment later.
+func (c *Controller) ready(ctx context.Context, view remediate.View, o Order, t remediate.Target) error {
+	take, taken := c.book.Ledger().Takes[t]
+	if _, err := c.step(ctx, view.Generation, remediate.Action{Verb: remediate.Ready, Target: t, Reason: remediate.OperatorOrder, Detail: o.Reason}, o.By); err != nil {
 		return err
 	}
-	take, taken := ledger.Takes[t]
+	if taken || fails(view.Backend, o.Server) {
+		c.fact(remediate.Fact{Target: t, Change: remediate.OverrideSet, Reason: remediate.OperatorOrder}, view.Generation)
+	}
 	if !taken {
 		return nil
 	}
-	c.fact(remediate.Fact{Target: t, Change: remediate.OverrideSet, Reason: remediate.OperatorOrder}, seen.Generation)
 	undo := remediate.Action{Verb: take.Verb.Undo(), Target: t, Reason: remediate.OperatorOrder, Weight: take.Weight}
-	_, err := c.step(ctx, seen.Generation, undo, o.By)
+	_, err := c.step(ctx, view.Generation, undo, o.By)
 	return err
 }
 
-func (c *Controller) viewOf(seen Observation, backend string) (remediate.View, bool) {
-	for i, b := range seen.Backends {
-		if b.Name == backend {
-			return c.view(seen, i), true
+func fails(b remediate.Backend, server string) bool {
+	for _, s := range b.Servers {
+		if s.Name == server {
+			return s.Evidence.Status == healthd.Fail
 		}
 	}
-	return remediate.View{}, false
+	return false
 }
 
 // Release undoes own takes that are open on this balancer, because an operator asked for it: those that which is true
 // of, or all where it is nil. The servers stay in until their sidecars pass: automation does not take them again before.
+// One that cannot be released keeps none of the others: the error names each.
 func (c *Controller) Release(ctx context.Context, by string, which func(remediate.Target) bool) (released []remediate.Target, err error) {
 	if err := c.myTurn(ctx); err != nil {
 		return nil, err
@@ -125,11 +164,18 @@ func (c *Controller) Release(ctx context.Context, by string, which func(remediat
 		return nil, fmt.Errorf("read balancer %s: %w", c.settings.Name, err)
 	}
 	c.settle(seen)
-	for i := range seen.Backends {
-		plan := remediate.Release(c.view(seen, i))
+	scene := c.scene(seen)
+	var failed []error
+	for i := range scene.rows {
+		plan := remediate.Release(scene.of(i))
 		for _, f := range plan.Fact {
 			if which == nil || which(f.Target) {
 				c.fact(f, seen.Generation)
+			}
+		}
+		for _, h := range plan.Hold {
+			if which == nil || which(h.Target) {
+				failed = append(failed, &remediate.Refusal{Target: h.Target, Reason: h.Reason, Detail: beingReadBack})
 			}
 		}
 		for _, a := range plan.Take {
@@ -138,12 +184,13 @@ func (c *Controller) Release(ctx context.Context, by string, which func(remediat
 			}
 			c.fact(remediate.Fact{Target: a.Target, Change: remediate.OverrideSet, Reason: remediate.ReleaseOrder}, seen.Generation)
 			if _, err := c.step(ctx, seen.Generation, a, by); err != nil {
-				return released, err
+				failed = append(failed, err)
+				continue
 			}
 			released = append(released, a.Target)
 		}
 	}
-	return released, nil
+	return released, errors.Join(failed...)
 }
 
 // Progress is how far a drain is.
@@ -153,17 +200,27 @@ type Progress struct {
 	Use    remediate.Use        `json:"use"`
 }
 
-// drainPoll is how often a drain is looked at.
-const drainPoll = 100 * time.Millisecond
+// A drain is looked at each drainPoll, and where looking takes long, no more than a tenth of the time.
+const (
+	drainPoll = 100 * time.Millisecond
+	drainRest = 10
+)
 
 // AwaitDrained returns once the server can be stopped without losing a request, and tells each change on the way. It
 // returns ctx's error when that takes too long. What cannot be seen is told as unknown and waited for.
 func (c *Controller) AwaitDrained(ctx context.Context, backend, server string, tell func(Progress)) error {
-	tick := time.NewTicker(drainPoll)
-	defer tick.Stop()
+	again := time.NewTimer(0)
+	defer again.Stop()
 	var last Progress
 	for {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-again.C:
+		}
+		begun := time.Now()
 		p := c.progress(ctx, backend, server)
+		again.Reset(max(drainPoll, drainRest*time.Since(begun)))
 		if ctx.Err() == nil && (p.State != last.State || p.Detail != last.Detail) {
 			tell(p)
 			last = p
@@ -171,28 +228,12 @@ func (c *Controller) AwaitDrained(ctx context.Context, backend, server string, t
 		if p.State == remediate.Drained {
 			return nil
 		}
-		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-tick.C:
-		}
 	}
 }
 
-// progress looks once. Use alone does not make a drain: a new worker may have forgotten it and may not have been told
-// again yet, so the server must be seen out of service first.
+// progress looks once. Use tells whether the server is in service too: a new worker may have forgotten a drain and may
+// not have been told again yet.
 func (c *Controller) progress(ctx context.Context, backend, server string) Progress {
-	seen, err := c.balancer.Observe(ctx)
-	if err != nil {
-		return Progress{State: remediate.DrainUnknown, Detail: text(err)}
-	}
-	for _, b := range seen.Backends {
-		for _, s := range b.Servers {
-			if b.Name == backend && s.Name == server && s.Admin&remediate.OutOfService == 0 {
-				return Progress{State: remediate.Draining, Detail: "it is in service"}
-			}
-		}
-	}
 	use, err := c.balancer.Use(ctx, backend, server)
 	if err != nil {
 		return Progress{State: remediate.DrainUnknown, Detail: text(err)}

@@ -27,9 +27,14 @@ func (c *Controller) settle(seen Observation) (changed bool) {
 		}
 	}
 	for _, t := range ledger.Targets() {
-		if _, there := rows[t]; t.Balancer == c.settings.Name && !there {
-			changed = c.forget(ledger, t, seen.Generation) || changed
+		if t.Balancer != c.settings.Name {
+			continue
 		}
+		if _, there := rows[t]; there {
+			delete(c.missing, t)
+			continue
+		}
+		changed = c.forget(ledger, t, seen) || changed
 	}
 	return changed
 }
@@ -63,16 +68,29 @@ func (c *Controller) readBack(p remediate.IntentRecord, s remediate.Server, ther
 	return remediate.Missed
 }
 
-// forget ends what is remembered of a server that the balancer no longer has.
-func (c *Controller) forget(ledger *remediate.Ledger, t remediate.Target, g remediate.Generation) (changed bool) {
-	for change, is := range map[remediate.Change]bool{
-		remediate.OrderEnded:    has(ledger.Orders, t),
-		remediate.TakeEnded:     has(ledger.Takes, t),
-		remediate.OverrideEnded: has(ledger.Overrides, t),
-	} {
-		if is {
-			changed = c.fact(remediate.Fact{Target: t, Change: change, Reason: remediate.ServerGone}, g) || changed
-		}
+// goneFor is how long an order outlasts its server. A deploy that leaves a server out of the configuration and brings it
+// back a moment later must not put it in service against the order.
+const goneFor = time.Hour
+
+// forget ends what is remembered of a server that the balancer no longer has: at once what automation did, for that went
+// with it, and an order when the server has been gone for long.
+func (c *Controller) forget(ledger *remediate.Ledger, t remediate.Target, seen Observation) (changed bool) {
+	end := func(change remediate.Change, reason remediate.Reason) {
+		changed = c.fact(remediate.Fact{Target: t, Change: change, Reason: reason}, seen.Generation) || changed
+	}
+	end(remediate.TakeEnded, remediate.ServerGone)
+	end(remediate.OverrideEnded, remediate.ServerGone)
+	order, stands := ledger.Orders[t]
+	since, known := c.missing[t]
+	switch {
+	case stands && !known:
+		c.missing[t] = seen.At
+	case !stands:
+		delete(c.missing, t)
+	case order.Expired(seen.At):
+		end(remediate.OrderEnded, remediate.OrderExpired)
+	case seen.At.Sub(since) >= goneFor:
+		end(remediate.OrderEnded, remediate.ServerGone)
 	}
 	return changed
 }

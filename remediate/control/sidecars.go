@@ -26,6 +26,7 @@ type sidecar struct {
 	cancel   context.CancelFunc
 	wake     map[string]func() // by balancer: who wants to know
 	evidence remediate.Evidence
+	heard    bool // it has answered, or asking it has failed
 	known    bool // it has answered before
 	foreign  bool // something else answers there
 }
@@ -89,7 +90,8 @@ func (s *Sidecars) hear(sc *sidecar, a client.Answer, err error) {
 	defer s.mu.Unlock()
 	sc.foreign = errors.Is(err, client.ErrNotSidecar)
 	sc.known = sc.known || err == nil
-	changed := sc.evidence.Status != e.Status || sc.evidence.Stale != e.Stale
+	changed := !sc.heard || sc.evidence.Status != e.Status || sc.evidence.Stale != e.Stale
+	sc.heard = true
 	sc.evidence = e
 	if changed {
 		for _, wake := range sc.wake {
@@ -108,13 +110,15 @@ func (s *Sidecars) Evidence(url string) remediate.Evidence {
 	return remediate.Evidence{}
 }
 
-// Fleet counts the sidecars that ever answered, and those of them that fail or went silent.
+// Fleet counts the sidecars that ever answered, and those of them that fail or went silent. One that is only now being
+// asked counts as silent: the first few answers after a start say nothing about the fleet. One that never did anything
+// but fail to answer is not there, and does not count.
 func (s *Sidecars) Fleet() remediate.Fleet {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var f remediate.Fleet
 	for _, sc := range s.all {
-		if !sc.known || sc.foreign {
+		if sc.heard && !sc.known || sc.foreign {
 			continue
 		}
 		f.Targets++

@@ -1,7 +1,7 @@
 package control
 
 import (
-	"maps"
+	"fmt"
 	"time"
 
 	"github.com/lbmedic/lbmedic/remediate"
@@ -42,7 +42,7 @@ type ServerStatus struct {
 // Status is the last look, annotated.
 func (c *Controller) Status() Status {
 	c.mu.Lock()
-	seen, plans, err := c.seen, maps.Clone(c.plan), c.err
+	seen, plans, err := c.seen, c.plan, c.err
 	c.mu.Unlock()
 	ledger := c.book.Ledger()
 	out := Status{Balancer: c.settings.Name, Mode: c.settings.Policy(time.Now()).Mode, Version: seen.Version, Generation: seen.Generation,
@@ -59,7 +59,27 @@ func (c *Controller) Status() Status {
 			out.Servers = append(out.Servers, row)
 		}
 	}
+	if !seen.At.IsZero() {
+		out.Servers = append(out.Servers, c.gone(seen, ledger)...)
+	}
 	return out
+}
+
+// gone are rows for the orders that stand on servers which the balancer no longer has.
+func (c *Controller) gone(seen Observation, ledger *remediate.Ledger) (rows []ServerStatus) {
+	there := map[remediate.Target]bool{}
+	for _, b := range seen.Backends {
+		for _, s := range b.Servers {
+			there[c.target(b.Name, s.Name)] = true
+		}
+	}
+	for _, t := range ledger.Targets() {
+		if order, stands := ledger.Orders[t]; stands && t.Balancer == c.settings.Name && !there[t] {
+			rows = append(rows, ServerStatus{Backend: t.Backend, Server: t.Server, State: "gone", SetBy: order.By, Why: order.Reason, Since: order.At,
+				Would: fmt.Sprintf("%s once it is back; the order ends when it has been gone for %s", order.Want, goneFor)})
+		}
+	}
+	return rows
 }
 
 // Row is a server without its sidecar and its plan. It says who set the state of a server: an operator through us, automation, the balancer's own check, or somebody.
@@ -88,6 +108,8 @@ func Row(backend string, s remediate.Server) ServerStatus {
 		if s.Take.Detail != "" {
 			row.Why += ": " + s.Take.Detail
 		}
+	case s.ForcedDown():
+		row.SetBy, row.Why = "somebody", "health forced at the socket"
 	case s.Oper == remediate.OperDown:
 		row.SetBy = "balancer's check"
 	}

@@ -10,20 +10,77 @@ import (
 	"github.com/lbmedic/lbmedic/remediate"
 )
 
-// carryOut writes down the facts of a plan and takes its steps. It reports whether anything was done.
-func (c *Controller) carryOut(ctx context.Context, g remediate.Generation, plan remediate.Plan, by string) (acted bool) {
-	for _, f := range plan.Fact {
-		acted = c.fact(f, g) || acted
-	}
-	for _, a := range plan.Take {
-		if ctx.Err() != nil {
-			return acted
-		}
-		_, err := c.step(ctx, g, a, by)
-		acted = acted || err == nil
-	}
-	return acted
+// ordered reports whether an operator asked for the step; all others are automation's.
+func ordered(r remediate.Reason) bool {
+	return r == remediate.OperatorOrder || r == remediate.OrderReapplied || r == remediate.OrderExpired
 }
+
+// carryOut writes down the facts of the plans of one look and takes their steps, and reports whether anything changed.
+// Orders come first, then what automation gives back, and of what it takes one server alone: each take is decided on a
+// look that shows what the last step led to, also where servers of other backends went down with it.
+func (c *Controller) carryOut(ctx context.Context, seen Observation, plans []remediate.Plan) (changed bool) {
+	for _, p := range plans {
+		for _, f := range p.Fact {
+			changed = c.fact(f, seen.Generation) || changed
+		}
+	}
+	for _, a := range steps(plans, func(a remediate.Action) bool { return ordered(a.Reason) }) {
+		if ctx.Err() != nil {
+			return changed
+		}
+		result, _ := c.step(ctx, seen.Generation, a, "")
+		changed = changed || changes(result)
+	}
+	for _, a := range steps(plans, func(a remediate.Action) bool { return !ordered(a.Reason) && !a.Verb.Destructive() }) {
+		if !c.mayGoOn(ctx) {
+			return changed
+		}
+		result, _ := c.step(ctx, seen.Generation, a, "")
+		changed = changed || changes(result)
+	}
+	return changed || c.takeOne(ctx, seen, steps(plans, func(a remediate.Action) bool { return !ordered(a.Reason) && a.Verb.Destructive() }))
+}
+
+// takeOne takes the first server that the balancer does not refuse, with all rows of its address, and no other.
+func (c *Controller) takeOne(ctx context.Context, seen Observation, takes []remediate.Action) (changed bool) {
+	instance := ""
+	for _, a := range takes {
+		at := seen.instance(a.Target)
+		if changed && at != instance {
+			return true
+		}
+		if !c.mayGoOn(ctx) {
+			return changed
+		}
+		result, _ := c.step(ctx, seen.Generation, a, "")
+		if result == remediate.Missed {
+			return changed // what was looked at is not there any more
+		}
+		if changes(result) {
+			changed, instance = true, at
+		}
+	}
+	return changed
+}
+
+func steps(plans []remediate.Plan, which func(remediate.Action) bool) (out []remediate.Action) {
+	for _, p := range plans {
+		for _, a := range p.Take {
+			if which(a) {
+				out = append(out, a)
+			}
+		}
+	}
+	return out
+}
+
+// mayGoOn reports whether automation may take its next step: a freeze stops what is under way.
+func (c *Controller) mayGoOn(ctx context.Context) bool {
+	return ctx.Err() == nil && c.book.Ledger().Frozen == nil
+}
+
+// changes reports whether a step with that result changed anything, or may have.
+func changes(r remediate.Result) bool { return r != remediate.Refused && r != remediate.Missed }
 
 // step is one action: the intent is on disk before its first byte is sent, the outcome afterwards (S7).
 func (c *Controller) step(ctx context.Context, g remediate.Generation, a remediate.Action, by string) (remediate.Result, error) {
@@ -31,7 +88,7 @@ func (c *Controller) step(ctx context.Context, g remediate.Generation, a remedia
 	seq, err := c.book.Append(remediate.KindIntent, remediate.IntentRecord{Action: a, Generation: g, By: by})
 	if err != nil {
 		c.log.Error("nothing is done that cannot be journaled", zap.Stringer("action", a), zap.Error(err))
-		return remediate.Unknown, fmt.Errorf("journal %s: %w", a, err)
+		return remediate.Missed, fmt.Errorf("journal %s: %w", a, err)
 	}
 	result, detail := c.balancer.Act(ctx, g, a)
 	c.outcome(seq, a, result, detail)
@@ -51,12 +108,39 @@ func (c *Controller) outcome(seq uint64, a remediate.Action, result remediate.Re
 	return err == nil
 }
 
+// fact writes down what has become of a server, and reports whether that changed anything.
 func (c *Controller) fact(f remediate.Fact, g remediate.Generation) bool {
+	if !news(c.book.Ledger(), f, g) {
+		return false
+	}
 	_, err := c.book.Append(remediate.KindFact, remediate.FactRecord{Fact: f, Generation: g})
 	if err != nil {
 		c.log.Error("a fact could not be journaled", zap.Stringer("target", f.Target), zap.String("change", string(f.Change)), zap.Error(err))
 		return false
 	}
 	c.log.Info("noted", zap.Stringer("target", f.Target), zap.String("change", string(f.Change)), zap.String("reason", string(f.Reason)))
+	return true
+}
+
+// news reports whether the ledger does not know the fact yet: what changes nothing is not written down again and again.
+func news(l *remediate.Ledger, f remediate.Fact, g remediate.Generation) bool {
+	take, taken := l.Takes[f.Target]
+	order, stands := l.Orders[f.Target]
+	switch f.Change {
+	case remediate.OverrideSet:
+		return !has(l.Overrides, f.Target)
+	case remediate.OverrideEnded:
+		return has(l.Overrides, f.Target)
+	case remediate.TakeEnded:
+		return taken
+	case remediate.TakeAdopted:
+		return taken && !take.Generation.Same(g)
+	case remediate.TakeSettled:
+		return taken && take.Half
+	case remediate.OrderEnded:
+		return stands
+	case remediate.OrderAdopted:
+		return stands && !(order.Applied && order.Generation.Same(g))
+	}
 	return true
 }
