@@ -42,6 +42,8 @@ func (o *orders) awaitOne(ctx context.Context, r *ordered, show *progress, alone
 	case err == nil:
 		show.done(fmt.Sprintf("%s: drained", t))
 		return nil
+	case errors.Is(err, admin.ErrWentAway), errors.Is(err, admin.ErrNoDaemon):
+		err = fmt.Errorf("%w; the %s stands: start it with `lbmedic run`, then wait again with `lbmedic %s --wait %s`", err, o.want, o.want, t)
 	case errors.Is(err, context.Canceled):
 		show.note(fmt.Sprintf("%s: nobody waits any more; the %s stands until `lbmedic ready %s`", t, o.want, t))
 		return err
@@ -60,7 +62,8 @@ func endOf(d admin.Drain, t remediate.Target, o *orders) error {
 	case admin.EndLifted:
 		return fmt.Errorf("the %s of %s was ended by somebody else, or its time was over; `lbmedic events` tells", o.want, t)
 	}
-	return fmt.Errorf("the daemon stopped while %s was draining; the %s stands and is kept by its next start", t, o.want)
+	return fmt.Errorf("the daemon stopped while %s was draining; the %s stands: start it with `lbmedic run`, then wait again with `lbmedic %s --wait %s`",
+		t, o.want, o.want, t)
 }
 
 func held(d admin.Drain) string {

@@ -24,7 +24,10 @@ func newCheckCommand(a *app) *cobra.Command {
 		Use:   "check [SERVICE]",
 		Short: "run the checks of this host's services once",
 		Long: "Runs the checks of the configuration once, all at the same time, without the daemon.\n" +
-			"Exit status 0: pass; 1: warn; 2: fail; 3: unknown, or an error of lbmedic's own, as Nagios and Consul read it.",
+			"The first line says all of it, the worst first; -q prints no more. Exit status 0: pass; 1: warn; 2: fail; 3: unknown, or\n" +
+			"an error of lbmedic's own, as Nagios and Consul read it.",
+		Example: "  lbmedic check -q                       # for Nagios or Consul\n" +
+			"  HEALTHCHECK CMD lbmedic check -q --exit=docker",
 	}
 	style := cmd.Flags().String("exit", "nagios", "nagios, or docker for 0 healthy and 1 not")
 	fail := func(err error) error {
@@ -82,7 +85,7 @@ func (a *app) servicesToCheck(args []string) ([]config.Service, error) {
 	if near := config.Nearest(args[0], names); near != "" {
 		return nil, fmt.Errorf("there is no service %q; did you mean %s?", args[0], near)
 	}
-	return nil, fmt.Errorf("there is no service %q; there is %s", args[0], names)
+	return nil, fmt.Errorf("there is no service %q; there %s", args[0], theyAre(names))
 }
 
 // checkOnce makes one probe of every check. One answer decides: rise and fall are for those who ask again and again.
@@ -117,22 +120,6 @@ func probeOnce(ctx context.Context, c probe.Check) healthd.Check {
 	once := healthd.Rule{Rise: 1, Fall: 1}
 	return healthd.Check{Name: c.Name, Kind: c.Kind, Measurement: c.Measurement, Target: c.Target, Impact: c.Impact, Shared: c.Shared,
 		Verdict: healthd.Verdict{}.Step(c.Probe(ctx), once)}
-}
-
-func (a *app) tellChecked(services []healthd.Service) error {
-	if a.quiet {
-		return nil
-	}
-	return a.print(map[string]any{"status": statusOf(services), "services": services}, func() *table {
-		t := &table{head: []string{"service", "check", "status", "impact", "took", "detail"}}
-		for _, s := range services {
-			t.add(s.Name, nil, statusCell(s.Status))
-			for _, c := range s.Checks {
-				t.add(nil, c.Name, statusCell(c.Verdict.Status), c.Impact, c.Verdict.Last.Took.Round(10*time.Microsecond), c.Verdict.Last.Detail)
-			}
-		}
-		return t
-	})
 }
 
 func statusCell(s healthd.Status) cell {

@@ -4,9 +4,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/lbmedic/lbmedic/remediate"
+	"github.com/lbmedic/lbmedic/remediate/admin"
 	"github.com/lbmedic/lbmedic/remediate/control"
 	"github.com/lbmedic/lbmedic/remediate/journal"
 )
@@ -30,7 +30,7 @@ func eventText(r journal.Record) string {
 			text = told
 		}
 	}
-	return fmt.Sprintf("%s  %6d  %s", r.At.Local().Format(time.DateTime), r.Seq, plain(text))
+	return fmt.Sprintf("%s  %6d  %s", admin.Clock(r.At), r.Seq, plain(text))
 }
 
 func orderText(body json.RawMessage) (string, error) {
@@ -38,7 +38,7 @@ func orderText(body json.RawMessage) (string, error) {
 	err := json.Unmarshal(body, &r)
 	text := fmt.Sprintf("order    %s %s by %s", r.Order.Want, r.Target, r.Order.By)
 	if !r.Order.Until.IsZero() {
-		text += " until " + r.Order.Until.Local().Format(time.DateTime)
+		text += " until " + admin.Clock(r.Order.Until)
 	}
 	return text + colon(r.Order.Reason), err
 }
@@ -81,6 +81,9 @@ func sightingText(body json.RawMessage) (string, error) {
 		where = s.Balancer
 	}
 	text := strings.TrimSpace(fmt.Sprintf("saw      %s %s", s.What, where))
+	if before, after, found := strings.Cut(s.Detail, " "+s.Target+": "); found && s.Target != "" {
+		s.Detail = before + ": " + after // it names the target again
+	}
 	return text + colon(s.Detail), err
 }
 

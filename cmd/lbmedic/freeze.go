@@ -20,7 +20,9 @@ func newFreezeCommand(a *app) *cobra.Command {
 }
 
 func newThawCommand(a *app) *cobra.Command {
-	return newSwitchCommand(a, remediate.KindThaw, "let automation act again after a freeze", "")
+	return newSwitchCommand(a, remediate.KindThaw, "let automation act again after a freeze",
+		"Ends a freeze, whoever ordered it, and the one that lbmedic orders itself where it finds a part of its journal missing.\n"+
+			"Look first: `lbmedic status` says who froze, when and why, and what automation would do. Works without the daemon too.")
 }
 
 func newSwitchCommand(a *app, kind, short, long string) *cobra.Command {
@@ -28,7 +30,10 @@ func newSwitchCommand(a *app, kind, short, long string) *cobra.Command {
 	socket := a.socketFlag(cmd)
 	reason := cmd.Flags().String("reason", "", "why, for whoever reads it later")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		client := a.adminClient(cmd, *socket)
+		client, err := a.adminClient(cmd, *socket)
+		if err != nil {
+			return err
+		}
 		call := client.Freeze
 		if kind == remediate.KindThaw {
 			call = client.Thaw
@@ -73,7 +78,8 @@ func (a *app) openBook(dir string) (*control.Book, error) {
 	var locked *journal.LockedError
 	switch {
 	case errors.As(err, &locked):
-		return nil, peerError(fmt.Errorf("%w, and it does not answer on the admin socket: it may be starting, or listen elsewhere (--socket)", err))
+		return nil, peerError(fmt.Errorf("process %s has the state directory %s, and does not answer on the admin socket: it may be starting, or listen elsewhere (--socket)",
+			locked.PID, locked.Dir))
 	case err != nil:
 		return nil, fmt.Errorf("open the state directory: %w", err)
 	}

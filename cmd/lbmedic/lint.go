@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/lbmedic/lbmedic/cmd/lbmedic/daemon"
 	"github.com/lbmedic/lbmedic/lbconfig"
 )
 
@@ -17,7 +20,8 @@ func newLintCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "lint [FILE…]",
 		Short: "what the real HAProxy or nginx says of a configuration",
-		Long: "Has the real program judge each FILE, or without one the configurations of all balancers in lbmedic.yaml.\n" +
+		Long: "Has the real program judge each FILE; without one the configurations of all balancers in lbmedic.yaml, or, where there is\n" +
+			"no lbmedic.yaml, of every HAProxy and nginx that runs on this host.\n" +
 			"Prints file:line:col: severity rule: text.\n" +
 			"Exit status 0: valid; 3: findings of severity warning or worse; 2: the program could not be run, so nothing is known.",
 		Args: cobra.ArbitraryArgs,
@@ -25,7 +29,7 @@ func newLintCommand(a *app) *cobra.Command {
 	cmd.Flags().Var(&as, "as", "haproxy or nginx, instead of a look at the content")
 	program := cmd.Flags().String("program", "", "the program to ask, with its path; by default that of lbmedic.yaml, or the usual one")
 	cmd.RunE = func(cmd *cobra.Command, names []string) error {
-		subjects, err := a.subjects(names, as, *program)
+		subjects, err := a.subjects(cmd.Context(), names, as, *program)
 		if err != nil {
 			return err
 		}
@@ -61,7 +65,7 @@ func (a *app) lint(ctx context.Context, subjects []subject) error {
 			}
 		}
 		if r.Verdict == "valid" {
-			if err := a.say("%s: valid, says %s", r.File, r.Program); err != nil {
+			if err := a.say("%s: valid, %ssays %s", r.File, withWarnings(r.Problems), r.Program); err != nil {
 				return err
 			}
 		}
@@ -72,6 +76,20 @@ func (a *app) lint(ctx context.Context, subjects []subject) error {
 		}
 	}
 	return exitOfLint(results)
+}
+
+// withWarnings counts what was found in a configuration that is valid all the same.
+func withWarnings(problems []lbconfig.Problem) string {
+	n := 0
+	for _, p := range problems {
+		if p.Severity >= lbconfig.Warning {
+			n++
+		}
+	}
+	if n == 0 {
+		return ""
+	}
+	return "with " + count(n, "warning") + ", "
 }
 
 // exitOfLint lets what is not known outweigh what was found: unknown is never valid.
@@ -94,14 +112,31 @@ func exitOfLint(results []linted) error {
 	return nil
 }
 
+// nothingToLint says why no configuration is known; found is what a look at this host told.
+func nothingToLint(configFile string, found []string) string {
+	for _, line := range found {
+		if strings.HasPrefix(line, "haproxy ") || strings.HasPrefix(line, "nginx ") || strings.HasPrefix(line, "could not look") {
+			return line
+		}
+	}
+	if _, err := os.Stat(configFile); err == nil {
+		return configFile + " names no balancers"
+	}
+	return "there is no " + configFile + ", and no HAProxy or nginx runs here"
+}
+
 // subjects are the configurations to judge.
-func (a *app) subjects(names []string, as dialect, program string) ([]subject, error) {
+func (a *app) subjects(ctx context.Context, names []string, as dialect, program string) ([]subject, error) {
 	cfg, err := a.loadConfig()
 	switch {
 	case err != nil && len(names) == 0:
 		return nil, err
 	case err != nil:
 		cfg = nil // a FILE is judged with defaults all the same
+	}
+	var found []string
+	if cfg != nil && cfg.File == "" && len(names) == 0 {
+		found = daemon.Discover(ctx, cfg)
 	}
 	var known []subject
 	if cfg != nil {
@@ -111,7 +146,7 @@ func (a *app) subjects(names []string, as dialect, program string) ([]subject, e
 	}
 	if len(names) == 0 {
 		if len(known) == 0 {
-			return nil, usageError("lbmedic lint needs a FILE: %s names no balancers", a.configFile)
+			return nil, usageError("lbmedic lint needs a FILE: %s", nothingToLint(a.configFile, found))
 		}
 		return known, nil
 	}

@@ -105,7 +105,7 @@ func (f *farm) start() {
 	f.t.Cleanup(f.stop)
 	f.until("three servers up", func() bool {
 		code, out, _ := f.lbmedic(f.t.Context(), "status")
-		return code == exitDone && strings.Count(out, "  up  ") == 3
+		return code == exitDone && strings.Count(out, "  up  ") == 3 && !strings.Contains(out, "no daemon")
 	})
 }
 
@@ -194,7 +194,12 @@ func TestOrdersBelowTheFloorNeedForce(t *testing.T) {
 	f := newFarm(t, peertest.One(t, "haproxy"))
 	f.expect(exitDone, "maint edge/web/s0: ordered by", "maint", "web/s0", "--for", "1h")
 	f.expect(exitPeer, "capacity-floor", "drain", "web/s1")
-	f.expect(exitPeer, "drain web/s9: no balancer has web/s9", "drain", "web/s9", "web/s1", "--force")
+	f.expect(exitPeer, "drain web/s9: no balancer has web/s9", "drain", "web/s1", "web/s9", "--force")
+	f.expect(exitPeer, "nothing was ordered for any of them", "drain", "web/s1", "web/s9", "--force")
+	if out := f.expect(exitDone, "edge: observe, HAProxy ", "status"); strings.Contains(out, "  drain  ") {
+		t.Errorf("the first of two names was ordered although the second means nothing\n%s", out)
+	}
+	f.expect(exitDone, "maint edge/web/s0: ordered by "+admin.Name(os.Getuid())+" until `lbmedic ready` ends it", "maint", "web/s0")
 	var results []ordered
 	if err := json.Unmarshal([]byte(f.expect(exitDone, "", "ready", "web/s0", "edge/web/s1", "-o", "json")), &results); err != nil || len(results) != 2 || results[1].Done == nil {
 		t.Errorf("got %+v, %v", results, err)

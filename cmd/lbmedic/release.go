@@ -31,7 +31,11 @@ func newReleaseCommand(a *app) *cobra.Command {
 			return usageError("%s needs either --all or names of balancers or servers%s", cmd.CommandPath(), seeHelp(cmd, "", ""))
 		}
 		what := admin.Release{All: *all, Targets: names}
-		released, err := a.adminClient(cmd, *socket).Release(cmd.Context(), what)
+		client, err := a.adminClient(cmd, *socket)
+		if err != nil {
+			return err
+		}
+		released, err := client.Release(cmd.Context(), what)
 		if err != nil {
 			released, err = a.releaseWithoutDaemon(cmd, err, what)
 		}

@@ -24,12 +24,14 @@ func aStatus() seen {
 	return seen{Status: admin.Status{
 		Frozen: &remediate.Freeze{By: "bob", Reason: "storm", At: noon},
 		Balancers: []control.Status{
-			{Balancer: "edge", Read: noon, Servers: []control.ServerStatus{
+			{Balancer: "edge", Mode: remediate.Enforce, Version: "2.6.12", Generation: remediate.Generation{PID: 1234}, Read: noon, Servers: []control.ServerStatus{
 				{Backend: "web", Server: "s0", State: "down", SetBy: "automation", Why: "sidecar-fails: app", Since: noon.Add(-90 * time.Second), Sessions: 2, Queued: 1,
-					Sidecar: "http://x", Evidence: remediate.Evidence{Status: healthd.Fail, Stale: true}},
+					Sidecar: "http://x", Evidence: remediate.Evidence{Status: healthd.Fail, Stale: true, Detail: "app: status 503"}},
 				{Backend: "web", Server: "s1", State: "up", Sidecar: "http://y", Evidence: remediate.Evidence{Status: healthd.Pass}, Would: "hold force-down: frozen"},
 			}},
-			{Balancer: "inner", Error: "connection refused", Read: noon.Add(-time.Hour)},
+			{Balancer: "inner", Mode: remediate.Observe, Generation: remediate.Generation{PID: 7}, Error: "connection refused", Read: noon.Add(-time.Hour), Frozen: "by bob", Servers: []control.ServerStatus{
+				{Backend: "api", Server: "127.0.0.1:1", State: "up"},
+			}},
 		},
 		Services: []healthd.Service{{Name: "web", Status: healthd.Warn, Since: noon.Add(-48 * time.Hour), Admin: healthd.Admin{State: healthd.Drain, By: "alice", Reason: "deploy\x1b[2J"}}},
 	}}
@@ -40,17 +42,30 @@ func TestStatusSaysFirstWhatEverybodyMustSee(t *testing.T) {
 	if err := aStatus().write(&out, false, noon); err != nil {
 		t.Fatal(err)
 	}
-	const want = `FROZEN by bob at 2026-03-01T12:00:00Z: storm; automation does nothing until ` + "`lbmedic thaw`" + `
+	want := `FROZEN by bob at ` + admin.Clock(noon) + `: storm; automation does nothing until ` + "`lbmedic thaw`" + `
 UNREADABLE inner, last read 1h00m ago: connection refused
-BALANCER  BACKEND  SERVER  STATE  SET BY      WHY                 SINCE  SESS        HEALTH        WOULD
-edge      web      s0      down   automation  sidecar-fails: app  1m30s  2+1 queued  fail (stale)
-edge      web      s1      up                                            0           pass          hold force-down: frozen
+edge: enforce, HAProxy 2.6.12, worker 1234
+inner: observe, nginx, orders only, master 7, frozen, unreadable; what is below is as of ` + admin.Clock(noon.Add(-time.Hour)) + `
+
+BALANCER  BACKEND  SERVER       STATE  SET BY      WHY                 SINCE  SESS        HEALTH                         WOULD
+edge      web      s0           down   automation  sidecar-fails: app  1m30s  2+1 queued  fail (stale): app: status 503
+edge      web      s1           up                                            0           pass                           hold force-down: frozen
+inner     api      127.0.0.1:1  up                                            0           -
 
 SERVICE  HEALTH  SINCE  ORDER  BY     WHY
 web      warn    2d00h  drain  alice  deploy·[2J
 `
 	if out.String() != want {
 		t.Errorf("got\n%s\nwant\n%s", out.String(), want)
+	}
+	out.Reset()
+	if err := aStatus().write(&out, true, noon); err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(out.String()) {
+		if strings.Contains(line, "127.0.0.1:1") && strings.Contains(line, "\x1b[32m") {
+			t.Errorf("what cannot be read is shown as well: %q", line)
+		}
 	}
 	if err := aStatus().unreadable(); err == nil {
 		t.Error("an unreadable balancer ends with 0")
@@ -68,7 +83,7 @@ func TestWatchWithoutATerminalTellsOnlyChanges(t *testing.T) {
 		return out.String()
 	}
 	first := tell(aStatus(), nil)
-	for _, want := range []string{"12:00:00  FROZEN", "12:00:00  edge/web/s0  down, by automation: sidecar-fails: app, health fail (stale)\n"} {
+	for _, want := range []string{admin.Clock(noon) + "  FROZEN", admin.Clock(noon) + "  edge/web/s0  down, by automation: sidecar-fails: app, health fail (stale)\n"} {
 		if !strings.Contains(first, want) {
 			t.Errorf("no %q in\n%s", want, first)
 		}
@@ -78,12 +93,12 @@ func TestWatchWithoutATerminalTellsOnlyChanges(t *testing.T) {
 	if got := tell(later, nil); got != "" {
 		t.Errorf("nothing changed, and it says\n%s", got)
 	}
-	if got := tell(seen{}, errors.New("the daemon is gone")); got != "12:00:00  the daemon is gone\n" {
+	if got := tell(seen{}, errors.New("the daemon is gone")); got != admin.Clock(noon)+"  the daemon is gone\n" {
 		t.Errorf("got\n%s", got)
 	}
 	well := seen{Status: admin.Status{Balancers: aStatus().Balancers[:1]}}
 	well.Balancers[0].Servers = well.Balancers[0].Servers[1:]
-	if got := tell(well, nil); got != "12:00:00  all is well again\n12:00:00  edge/web/s0  gone\n" {
+	if got := tell(well, nil); got != admin.Clock(noon)+"  all is well again\n"+admin.Clock(noon)+"  edge/web/s0  gone\n"+admin.Clock(noon)+"  inner/api/127.0.0.1:1  gone\n" {
 		t.Errorf("got\n%s", got)
 	}
 }
@@ -101,9 +116,13 @@ func TestEveryKindOfEventHasWords(t *testing.T) {
 		"later":               {`{"x":"\u001b"}`, `later {"x":"\u001b"}`},
 	} {
 		got := eventText(journal.Record{Seq: 12, At: at, Kind: kind, Body: []byte(c.body)})
-		if want := "2026-03-01 12:00:00      12  " + c.want; got != want {
+		if want := admin.Clock(at) + "      12  " + c.want; got != want {
 			t.Errorf("%s:\n%s\n%s", kind, got, want)
 		}
+	}
+	held := `{"balancer":"edge","target":"edge/web/s0","what":"held","detail":"force-down edge/web/s0: observe-mode (app: refused)"}`
+	if got := eventText(journal.Record{Kind: remediate.KindSaw, Body: []byte(held)}); !strings.HasSuffix(got, "saw      held edge/web/s0: force-down: observe-mode (app: refused)") {
+		t.Errorf("a step that was held back: %s", got)
 	}
 	if got := eventText(journal.Record{Kind: remediate.KindOrder, Body: []byte(`"torn`)}); !strings.HasSuffix(got, `order "torn`) {
 		t.Errorf("a body of another shape: %s", got)

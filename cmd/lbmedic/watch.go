@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/lbmedic/lbmedic/remediate/admin"
 	"github.com/lbmedic/lbmedic/remediate/control"
 )
 
@@ -44,7 +45,7 @@ func (a *app) watchStatus(ctx context.Context, ask func(context.Context) (seen, 
 // redraw prints over what was printed before. Lines are cleared one by one: clearing all first would flicker.
 func (a *app) redraw(s seen, failed error, now time.Time) error {
 	var text strings.Builder
-	fmt.Fprintf(&text, "lbmedic status, %s\n", now.Format(time.TimeOnly))
+	fmt.Fprintf(&text, "lbmedic status, %s\n", admin.Clock(now))
 	if failed != nil {
 		fmt.Fprintln(&text, plain(failed.Error()))
 	} else if err := s.write(&text, a.colour(), now); err != nil {
@@ -109,7 +110,7 @@ func (c *changes) line(now time.Time, name, text string) error {
 	if name != "" {
 		name += "  "
 	}
-	_, err := fmt.Fprintf(c.stdout, "%s  %s%s\n", now.Format(time.TimeOnly), plain(name), plain(text))
+	_, err := fmt.Fprintf(c.stdout, "%s  %s%s\n", admin.Clock(now), plain(name), plain(text))
 	return err
 }
 
