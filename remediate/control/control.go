@@ -34,6 +34,7 @@ type Controller struct {
 	turn    chan struct{}                  // holds one token: one round or one order at a time, one actor (S6)
 	notDone map[remediate.Target]time.Time // by turn: since when a command of unknown outcome reads as not carried out
 	missing map[remediate.Target]time.Time // by turn: since when a server on which an order stands is gone
+	noted   bool                           // by turn: the last round noted something new
 
 	mu   sync.Mutex // guards what follows; nothing is written to disk while it is held
 	seen Observation
@@ -80,8 +81,8 @@ func (c *Controller) Looked() <-chan struct{} { return c.looked }
 const (
 	pauseWoken = 4
 	pauseIdle  = 20
-	pauseMost  = 5 * time.Second // longer than that it never stays away
-	wakeLeast  = 10 * time.Millisecond
+	pauseMost  = 5 * time.Second       // longer than that it never stays away
+	pauseLeast = 10 * time.Millisecond // nor shorter
 )
 
 // Run works until ctx is done. A balancer that cannot be read is tried again each interval. Who ends it for good forgets
@@ -113,10 +114,10 @@ func (c *Controller) Run(ctx context.Context) error {
 		default:
 		}
 		due, cost := c.round(ctx)
-		free = time.Now().Add(min(pauseMost, pauseWoken*cost))
+		free = time.Now().Add(min(pauseMost, max(pauseLeast, pauseWoken*cost)))
 		next := max(c.settings.Interval, min(pauseMost, pauseIdle*cost))
 		if !due.IsZero() {
-			next = min(next, max(wakeLeast, time.Until(due)))
+			next = min(next, max(pauseLeast, time.Until(due)))
 		}
 		timer.Reset(next)
 	}
@@ -157,9 +158,11 @@ func (c *Controller) round(ctx context.Context) (due time.Time, cost time.Durati
 	begun = time.Now()
 	plans := c.decide(seen)
 	cost += time.Since(begun)
-	if c.carryOut(ctx, seen, plans) || settled {
+	noted, acted := c.carryOut(ctx, seen, plans)
+	if acted || settled || noted && !c.noted {
 		c.Wake() // something changed: see what it led to
 	}
+	c.noted = noted // facts that only lead to other facts have time until the next interval
 	for _, p := range plans {
 		if !p.Wake.IsZero() && (due.IsZero() || p.Wake.Before(due)) {
 			due = p.Wake

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -84,6 +85,7 @@ func TestAStepThatIsRefusedDoesNotSpin(t *testing.T) {
 	for _, result := range []remediate.Result{remediate.Refused, remediate.Missed} {
 		synctest.Test(t, func(t *testing.T) {
 			f := newFarm(t, 1, 4, enforce())
+			f.say(healthd.Fail, "b0/s1") // it would be taken; the other's passes, which ends an override at once
 			f.take([2]int{0, 0})
 			f.row(0, 0).Oper = remediate.OperUp
 			f.result = result
@@ -91,7 +93,7 @@ func TestAStepThatIsRefusedDoesNotSpin(t *testing.T) {
 			if looks := f.run(10 * time.Second); looks > 30 {
 				t.Errorf("%s: %d looks in 10 s", result, looks)
 			}
-			if n := f.book.Last() - before; n > 60 {
+			if n := f.book.Last() - before; n > 100 {
 				t.Errorf("%s: %d records in 10 s", result, n)
 			}
 		})
@@ -129,16 +131,20 @@ func TestALoopThatIsWokenAllTheTimeRestsBetweenItsLooks(t *testing.T) {
 		f.slow = 100 * time.Millisecond
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
-		go func() {
-			for tick := time.NewTicker(5 * time.Millisecond); ctx.Err() == nil; <-tick.C {
+		var flapping sync.WaitGroup
+		flapping.Go(func() {
+			for ctx.Err() == nil {
 				f.ctl.Wake()
+				select {
+				case <-ctx.Done():
+				case <-time.After(5 * time.Millisecond):
+				}
 			}
-		}()
+		})
+		defer flapping.Wait()
 		if looks := f.run(10 * time.Second); looks < 18 || looks > 21 {
 			t.Errorf("%d looks in 10 s", looks)
 		}
-		<-ctx.Done()
-		synctest.Wait()
 	})
 }
 
@@ -149,7 +155,6 @@ func TestAnIdleLoopIsWokenAtOnce(t *testing.T) {
 		begun := time.Now()
 		time.AfterFunc(300*time.Millisecond, f.ctl.Wake)
 		ctx, cancel := context.WithCancel(t.Context())
-		f.during = nil
 		go func() {
 			<-f.ctl.Looked()
 			for f.ctl.Status().Read.Sub(begun) < 100*time.Millisecond {

@@ -15,30 +15,34 @@ func ordered(r remediate.Reason) bool {
 	return r == remediate.OperatorOrder || r == remediate.OrderReapplied || r == remediate.OrderExpired
 }
 
-// carryOut writes down the facts of the plans of one look and takes their steps, and reports whether anything changed.
-// Orders come first, then what automation gives back, and of what it takes one server alone: each take is decided on a
-// look that shows what the last step led to, also where servers of other backends went down with it.
-func (c *Controller) carryOut(ctx context.Context, seen Observation, plans []remediate.Plan) (changed bool) {
+// carryOut writes down the facts of the plans of one look and takes their steps. noted says that a fact was news, and
+// acted that a step changed something. Orders come first, then what automation gives back, and of what it takes one
+// server alone: each take is decided on a look that shows what the last step led to, also where servers of other
+// backends went down with it.
+func (c *Controller) carryOut(ctx context.Context, seen Observation, plans []remediate.Plan) (noted, acted bool) {
 	for _, p := range plans {
 		for _, f := range p.Fact {
-			changed = c.fact(f, seen.Generation) || changed
+			noted = c.fact(f, seen.Generation) || noted
 		}
 	}
 	for _, a := range steps(plans, func(a remediate.Action) bool { return ordered(a.Reason) }) {
 		if ctx.Err() != nil {
-			return changed
+			return noted, acted
 		}
 		result, _ := c.step(ctx, seen.Generation, a, "")
-		changed = changed || changes(result)
+		acted = acted || changes(result)
 	}
 	for _, a := range steps(plans, func(a remediate.Action) bool { return !ordered(a.Reason) && !a.Verb.Destructive() }) {
 		if !c.mayGoOn(ctx) {
-			return changed
+			return noted, acted
 		}
 		result, _ := c.step(ctx, seen.Generation, a, "")
-		changed = changed || changes(result)
+		acted = acted || changes(result)
 	}
-	return changed || c.takeOne(ctx, seen, steps(plans, func(a remediate.Action) bool { return !ordered(a.Reason) && a.Verb.Destructive() }))
+	if !acted {
+		acted = c.takeOne(ctx, seen, steps(plans, func(a remediate.Action) bool { return !ordered(a.Reason) && a.Verb.Destructive() }))
+	}
+	return noted, acted
 }
 
 // takeOne takes the first server that the balancer does not refuse, with all rows of its address, and no other.
