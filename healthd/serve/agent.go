@@ -33,7 +33,8 @@ type Agent struct {
 	settings AgentSettings
 	lines    press[map[string]string]
 	mu       sync.Mutex
-	told     string // the last problem
+	told     string          // the last problem
+	unknown  map[string]bool // the names that callers sent and that mean nothing here, as far as they were told
 }
 
 const (
@@ -42,6 +43,7 @@ const (
 	maxUnread = 4 << 10                // of what a caller sent and we drain
 	maxReason = 128
 	shortage  = 50 * time.Millisecond // between two tries to accept while there are no descriptors
+	maxTold   = 16                    // of unknown names: a caller makes up as many as it likes
 )
 
 // NewAgent makes the listener's part; Run starts it.
@@ -106,6 +108,10 @@ func (a *Agent) answer(c *conn) {
 	if a.settings.Send {
 		service = nameFrom(c, service)
 	}
+	if _, known := a.settings.Source.Latest().Service(service); !known && service != "" {
+		a.tellUnknown(service, c.peer.String())
+		return // HAProxy keeps the last word that it heard
+	}
 	text, returns, err := a.line(service, c)
 	if text == "" || err != nil {
 		a.tell(err)
@@ -156,6 +162,22 @@ func (a *Agent) line(service string, c *conn) (text string, returns bool, err er
 		return word.String() + "\n", false, nil
 	}
 	return health, false, nil
+}
+
+// tellUnknown reports each unknown name once, whatever other callers hear in between.
+func (a *Agent) tellUnknown(service, peer string) {
+	a.mu.Lock()
+	told := a.unknown[service] || len(a.unknown) >= maxTold
+	if !told {
+		if a.unknown == nil {
+			a.unknown = map[string]bool{}
+		}
+		a.unknown[service] = true
+	}
+	a.mu.Unlock()
+	if !told {
+		a.settings.Problem(fmt.Errorf("%s asks for the service %q (agent-send), and there is none: it gets no answer and keeps its last word", peer, healthd.Line(service, 64)))
+	}
 }
 
 // tell reports a problem once until it changes or is over.

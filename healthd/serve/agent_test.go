@@ -269,3 +269,27 @@ func TestAgentEndsACallerThatNeverCloses(t *testing.T) {
 		t.Errorf("held for %s", took)
 	}
 }
+
+func TestAServiceThatDoesNotExistIsToldOnce(t *testing.T) {
+	b := board(t)
+	settle(b)
+	problems := make(chan error, 100)
+	address := agent(t, AgentSettings{Source: b, Orders: b, Service: "web", Send: true, Problem: func(err error) { problems <- err }})()
+	for range 3 {
+		if got := hear(t, address, "127.0.0.2", "wbe\n"); got != "" {
+			t.Errorf("an unknown service hears %q", got)
+		}
+		if got := hear(t, address, "127.0.0.1", "web\n"); got != "up\n" {
+			t.Errorf("a known one hears %q", got)
+		}
+	}
+	for i := range 2 * maxTold {
+		hear(t, address, "127.0.0.1", strings.Repeat("x", i+1)+"\n")
+	}
+	if n := len(problems); n != maxTold {
+		t.Errorf("%d problems were told, want %d", n, maxTold)
+	}
+	if err := <-problems; err.Error() != `127.0.0.2 asks for the service "wbe" (agent-send), and there is none: it gets no answer and keeps its last word` {
+		t.Errorf("got %v", err)
+	}
+}
