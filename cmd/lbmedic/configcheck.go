@@ -42,6 +42,11 @@ func newConfigCheckCommand(a *app) *cobra.Command {
 				return err
 			}
 			v := verdictOf(name, c, nil)
+			for _, note := range v.Notes {
+				if err := a.say("%s: note: %s", name, plain(note)); err != nil {
+					return err
+				}
+			}
 			return a.say("%s: valid: %s, %s, %s", name,
 				count(v.Services, "service"), count(v.Checks, "check"), count(v.Balancers, "balancer"))
 		},
@@ -99,6 +104,7 @@ type verdict struct {
 	Services  int           `json:"services"`
 	Checks    int           `json:"checks"`
 	Balancers int           `json:"balancers"`
+	Notes     []string      `json:"notes,omitempty"`
 	Errors    config.Errors `json:"errors,omitempty"`
 }
 
@@ -107,7 +113,7 @@ func verdictOf(name string, c *config.Config, mistakes config.Errors) verdict {
 	if c == nil {
 		return v
 	}
-	v.Balancers = len(c.Balancers)
+	v.Balancers, v.Notes = len(c.Balancers), c.Notes()
 	if c.Health != nil {
 		v.Services = len(c.Health.Services)
 		for _, s := range c.Health.Services {

@@ -174,13 +174,13 @@ func (c Capacity) MinPercentAt(now time.Time) int {
 	return c.MinPercent
 }
 
-// Reload bounds reloads by automation.
+// Reload bounds reloads by automation. Automation reloads nothing in this version.
 type Reload struct {
 	Spacing       time.Duration // between two of them; default 30s, at least 1s
 	MaxOldWorkers int           // none while more old workers than this are alive; default 4
 }
 
-// Consul says how the local agent is reached.
+// Consul says how the local agent is reached. Nothing uses it in this version.
 type Consul struct {
 	Address   string // host:port, or http(s)://host:port; default 127.0.0.1:8500
 	TokenFile string // read when the program starts; empty: no token
@@ -189,7 +189,7 @@ type Consul struct {
 // Admin is how people and the command line reach the daemon.
 type Admin struct {
 	Socket string         // unix socket; default /run/lbmedic/admin.sock
-	HTTP   netip.AddrPort // dashboard and /metrics; default 127.0.0.1:7783; not valid when the file says off
+	HTTP   netip.AddrPort // dashboard and /metrics, which nothing serves in this version; default 127.0.0.1:7783; not valid when the file says off
 }
 
 // PolicyFor is the policy of the balancer of that name, or the common one where there is none.

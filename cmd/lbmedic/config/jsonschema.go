@@ -50,7 +50,7 @@ func schemaOf(s *spec) map[string]any {
 		sectionSchema(s, out)
 	}
 	if s.doc != "" {
-		out["description"] = s.doc
+		out["description"] = s.sentence()
 	}
 	return out
 }

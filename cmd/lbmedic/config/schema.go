@@ -5,13 +5,13 @@ var schema = &spec{doc: "the configuration of lbmedic", fields: []field{
 	{"health", healthSpec},
 	{"balancers", spec{doc: "the load balancers on this host, by a name of your choice", each: &balancerSpec}},
 	{"policy", policySpec},
-	{"consul", spec{doc: "the local Consul agent", optional: true, fields: []field{
+	{"consul", spec{doc: "the local Consul agent", note: "not used in this version", optional: true, fields: []field{
 		{"address", spec{doc: "where the agent listens", scalar: agentAddress, def: []string{"127.0.0.1:8500"}}},
 		{"token_file", spec{doc: "file with the ACL token, read when the program starts", scalar: absPath}},
 	}}},
 	{"admin", spec{doc: "how people and the command line reach the daemon", fields: []field{
-		{"socket", spec{doc: "unix socket of the admin API", scalar: socketPath, def: []string{"/run/lbmedic/admin.sock"}}},
-		{"http", spec{doc: "where the dashboard and /metrics listen, or off", scalar: listen, def: []string{"127.0.0.1:7783"}}},
+		{"socket", spec{doc: "unix socket of the admin API, open to its owner and to the group lbmedic", scalar: socketPath, def: []string{"/run/lbmedic/admin.sock"}}},
+		{"http", spec{doc: "where the dashboard and /metrics will listen, or off", note: "not served in this version", scalar: listen, def: []string{"127.0.0.1:7783"}}},
 	}}},
 	{"state", spec{doc: "directory of the journal and of what must survive a restart", scalar: absPath,
 		def: []string{"/var/lib/lbmedic"}}},
@@ -22,7 +22,7 @@ var healthSpec = spec{doc: "the sidecar: what is checked on this host and where 
 	{"agent", spec{doc: "where the HAProxy agent-check listens, or off", scalar: listen, def: []string{"127.0.0.1:7781"}}},
 	{"balancers", spec{doc: "addresses and networks whose X-Haproxy-Server-State is believed",
 		list: &spec{scalar: network}, def: []string{"127.0.0.0/8", "::1/128"}}},
-	{"on_term", spec{doc: "what SIGTERM does: drain first, or leave the last word standing",
+	{"on_term", spec{doc: "what SIGTERM does: drain tells every balancer for 8 s to send nothing new, then stops; leave stops at once",
 		scalar: words("drain", "leave"), def: []string{"drain"}}},
 	{"services", spec{doc: "the applications on this host, by name", each: &serviceSpec}},
 }}
@@ -65,7 +65,7 @@ var balancerSpec = spec{noun: "balancer", oneOf: []string{"haproxy", "nginx"}, f
 		{"prefix", spec{doc: "its -p", scalar: absPath}},
 		{"program", spec{doc: "the program that checks its config", scalar: absPath, def: []string{"/usr/sbin/nginx"}}},
 		{"pid", spec{doc: "its pid file, where its config does not name it", scalar: absPath}},
-		{"edit", spec{doc: "true allows edits of its config in place", scalar: boolean, def: []string{"false"}}},
+		{"edit", spec{doc: "true lets orders edit its config in place and reload it", scalar: boolean, def: []string{"false"}}},
 	}}},
 	{"sidecar", spec{doc: "URL of a server's sidecar, with {address}, {port}, {server} and {backend}", scalar: sidecarURL}},
 	{"policy", partialPolicy},
@@ -82,7 +82,7 @@ var policySpec = spec{doc: "what automation may do", fields: []field{
 	}}},
 	{"hash", spec{doc: "allow lets automation act where the algorithm maps keys to servers",
 		scalar: words("refuse", "allow"), def: []string{"refuse"}}},
-	{"reload", spec{doc: "bounds of reloads by automation", fields: []field{
+	{"reload", spec{doc: "bounds of reloads by automation", note: "no effect in this version: automation reloads nothing", fields: []field{
 		{"spacing", spec{doc: "time between two of them", scalar: duration(second, day), def: []string{"30s"}}},
 		{"max_old_workers", spec{doc: "none while more old workers than this are alive", scalar: integer(0, 1000), def: []string{"4"}}},
 	}}},

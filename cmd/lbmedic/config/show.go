@@ -22,7 +22,7 @@ func writeYAML(b *strings.Builder, n *node, indent string) {
 		b.WriteString(indent + key + ":")
 		switch {
 		case v.spec.scalar != nil:
-			b.WriteString(" " + v.yaml() + "\n")
+			b.WriteString(" " + v.yaml() + comment(v.spec) + "\n")
 		case v.spec.list != nil:
 			items := make([]string, len(v.items))
 			for i, item := range v.items {
@@ -30,10 +30,17 @@ func writeYAML(b *strings.Builder, n *node, indent string) {
 			}
 			b.WriteString(" [" + strings.Join(items, ", ") + "]\n")
 		default:
-			b.WriteString("\n")
+			b.WriteString(comment(v.spec) + "\n")
 			writeYAML(b, v, indent+"  ")
 		}
 	}
+}
+
+func comment(s *spec) string {
+	if s.note == "" {
+		return ""
+	}
+	return "  # " + s.note
 }
 
 // order is the table's for a section, the file's for names; sections that say nothing are left out.

@@ -61,7 +61,7 @@ func TestSchemaDescribesEveryKey(t *testing.T) {
 			keys++
 			at := path + "." + f.key
 			sub, ok := doc["properties"].(map[string]any)[f.key].(map[string]any)
-			if !ok || f.doc == "" || sub["description"] != f.doc {
+			if !ok || f.doc == "" || sub["description"] != f.sentence() {
 				t.Errorf("%s: described as %q, in the schema %v", at, f.doc, sub)
 				continue
 			}

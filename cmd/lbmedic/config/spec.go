@@ -8,6 +8,8 @@ import "slices"
 type spec struct {
 	doc string // one line, lower case: shown where the key is missing, and in the JSON Schema
 
+	note string // what it does not do yet: behind the doc, and beside the value in `config show`
+
 	scalar *scalar
 	fields []field // a section
 	each   *spec   // a named set: what each name holds
@@ -20,6 +22,14 @@ type spec struct {
 	optional bool     // a section that stays absent where the file has none
 	partial  bool     // a section whose missing keys come from elsewhere, not from defaults
 	only     string   // the one kind (of the parent's oneOf) that this key belongs to
+}
+
+// sentence is the doc with its note.
+func (s *spec) sentence() string {
+	if s.note == "" {
+		return s.doc
+	}
+	return s.doc + "; " + s.note
 }
 
 // A field is one key of a section.
