@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"sync"
 	"time"
 
 	"github.com/lbmedic/lbmedic/lbconfig"
@@ -17,27 +18,68 @@ import (
 type Nginx struct {
 	Instance *nginx.Instance
 	Edit     bool // the operator allows edits in place
+
+	mu   sync.Mutex
+	seen *nginxSeen // the last look that went well
 }
 
-// Observe reads the configuration on disk and finds the master that runs with it.
+// noEdit is why an order is refused before anything is written down.
+const noEdit = "the configuration may not be edited; set `edit: true` for this balancer"
+
+// Observe reads the configuration on disk and finds the master that runs with it. While neither changes it only makes
+// sure of that.
 func (n *Nginx) Observe(context.Context) (Observation, error) {
-	seen := Observation{At: time.Now()}
+	seen, err := n.look()
+	if err != nil {
+		return Observation{At: time.Now()}, err
+	}
+	return seen.observation, nil
+}
+
+func (n *Nginx) look() (nginxSeen, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	now := time.Now()
+	if n.seen.stands(now) {
+		out := *n.seen
+		out.observation.At = now
+		return out, nil
+	}
+	seen, err := n.read(now)
+	n.seen = &seen
+	if err != nil {
+		n.seen = nil
+	}
+	return seen, err
+}
+
+func (n *Nginx) read(now time.Time) (nginxSeen, error) {
+	seen := nginxSeen{observation: Observation{At: now}}
+	if !n.Edit {
+		seen.observation.Denied = noEdit
+	}
 	master, err := n.master()
 	if err != nil {
 		return seen, err
 	}
-	seen.Generation.PID = master.PID
+	seen.observation.Generation.PID = master.PID
 	closure := n.Instance.Load()
 	if p, bad := firstError(closure.Problems); bad {
 		return seen, fmt.Errorf("read the configuration: %s", p)
 	}
-	for _, u := range closure.Meaning().Upstreams {
+	meaning := closure.Meaning()
+	for _, u := range meaning.Upstreams {
 		b := Backend{Backend: remediate.Backend{Name: u.Name, OrdersOnly: "each change here is a reload; only an operator orders one"}, Sidecars: map[string]string{}}
 		for i := range u.Servers {
 			b.Servers = append(b.Servers, nginxRow(&u.Servers[i]))
 		}
-		seen.Backends = append(seen.Backends, b)
+		seen.observation.Backends = append(seen.observation.Backends, b)
 	}
+	seen.bounds = "nothing: worker_shutdown_timeout is not set"
+	if d := meaning.WorkerShutdownTimeout; d > 0 {
+		seen.bounds = "worker_shutdown_timeout " + d.String()
+	}
+	seen.stampAll(n.Instance.PIDFile, closure)
 	return seen, nil
 }
 
@@ -78,7 +120,7 @@ func (n *Nginx) master() (nginx.Running, error) {
 // Act takes a server out or puts it back by one word in its line, with validation, reload and proof.
 func (n *Nginx) Act(ctx context.Context, _ remediate.Generation, a remediate.Action) (remediate.Result, string) {
 	if !n.Edit {
-		return remediate.Refused, "the configuration may not be edited; set `edit: true` for this balancer"
+		return remediate.Refused, noEdit
 	}
 	base := n.Instance.Load()
 	edits, err := nginx.SetDown(base, a.Target.Backend, a.Target.Server, a.Verb != remediate.Ready)
@@ -140,13 +182,17 @@ func udp(flags []string) bool {
 
 // Use counts the workers that may still send requests to the server: those of before the edit, until they have ended.
 // nginx does not tell sessions by server.
-func (n *Nginx) Use(context.Context, string, string) (remediate.Use, error) {
-	var use remediate.Use
-	master, err := n.master()
+func (n *Nginx) Use(_ context.Context, backend, server string) (remediate.Use, error) {
+	seen, err := n.look()
 	if err != nil {
-		return use, err
+		return remediate.Use{}, err
 	}
-	workers, err := nginx.Workers(master.PID)
+	row, ok := seen.observation.row(backend, server)
+	if !ok {
+		return remediate.Use{}, fmt.Errorf("the configuration has no server %s in upstream %s any more", server, backend)
+	}
+	use := remediate.Use{InService: row.Admin&remediate.OutOfService == 0, Bounds: seen.bounds}
+	workers, err := nginx.Workers(seen.observation.Generation.PID)
 	if err != nil {
 		return use, err
 	}
@@ -154,11 +200,6 @@ func (n *Nginx) Use(context.Context, string, string) (remediate.Use, error) {
 		if w.ShuttingDown {
 			use.Older = append(use.Older, remediate.Worker{PID: w.PID, Clients: 1})
 		}
-	}
-	if d := n.Instance.Load().Meaning().WorkerShutdownTimeout; d > 0 {
-		use.Bounds = "worker_shutdown_timeout " + d.String()
-	} else {
-		use.Bounds = "nothing: worker_shutdown_timeout is not set"
 	}
 	return use, nil
 }

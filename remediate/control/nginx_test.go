@@ -95,3 +95,60 @@ func TestAnOrderOnNginxIsOneWordAndAReload(t *testing.T) {
 		}
 	})
 }
+
+// A folder of many files is read when one of them changes, and not each two seconds.
+func TestAnIdleNginxIsNotReadAgain(t *testing.T) {
+	dir := peertest.Dir(t)
+	address := fmt.Sprintf("127.0.0.1:%d", peertest.Port(t))
+	if err := os.Mkdir(filepath.Join(dir, "more.d"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	config := peer.NginxMain(dir) + "events {}\nhttp {\n" + peer.NginxTemp(dir) + "    include more.d/*.conf;\n    upstream web { server 127.0.0.1:1; server 127.0.0.1:2; }\n" +
+		"    server { listen " + address + "; location / { proxy_pass http://web; } }\n}\n"
+	n := peertest.Nginx(t, peertest.One(t, "nginx"), dir, config, address)
+	b := &Nginx{Instance: &nginx.Instance{Validator: nginx.Validator{Prefix: dir, Conf: n.Config}, PIDFile: n.PIDFile}}
+	servers := func() (count int) {
+		t.Helper()
+		seen, err := b.Observe(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if seen.Denied != noEdit {
+			t.Errorf("orders are taken: %q", seen.Denied)
+		}
+		for _, u := range seen.Backends {
+			count += len(u.Servers)
+		}
+		return count
+	}
+	if servers() != 2 {
+		t.Fatal("the first look")
+	}
+	if b.seen.whole {
+		t.Error("a file that was written a moment ago is relied upon")
+	}
+	b.seen.whole = true // as it is a moment later
+	before := b.seen
+	if servers(); b.seen != before {
+		t.Error("it was read again although nothing changed")
+	}
+	more := filepath.Join(dir, "more.d", "more.conf")
+	if err := os.WriteFile(more, []byte("upstream more { server 127.0.0.1:3; }\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if servers() != 3 {
+		t.Error("a new file was not seen")
+	}
+	b.seen.whole = true
+	if err := os.WriteFile(more, []byte("upstream more { server 127.0.0.1:3; server 127.0.0.1:4; }\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if servers() != 4 {
+		t.Error("a change was not seen")
+	}
+	b.seen.whole = true
+	n.Stop()
+	if _, err := b.Observe(t.Context()); err == nil {
+		t.Error("a master that has ended was not missed")
+	}
+}

@@ -32,17 +32,25 @@ type Backend struct {
 	Sidecars map[string]string // by server; no entry where a server has none
 }
 
-// instance names the server that a row belongs to: rows of one backend that share an address are one.
-func (o Observation) instance(t remediate.Target) string {
+// row finds the row of a server.
+func (o Observation) row(backend, server string) (remediate.Server, bool) {
 	for _, b := range o.Backends {
-		if b.Name != t.Backend {
+		if b.Name != backend {
 			continue
 		}
 		for _, s := range b.Servers {
-			if s.Name == t.Server && s.Address != "" {
-				return t.Backend + " at " + s.Address
+			if s.Name == server {
+				return s, true
 			}
 		}
+	}
+	return remediate.Server{}, false
+}
+
+// instance names the server that a row belongs to: rows of one backend that share an address are one.
+func (o Observation) instance(t remediate.Target) string {
+	if s, ok := o.row(t.Backend, t.Server); ok && s.Address != "" {
+		return t.Backend + " at " + s.Address
 	}
 	return t.String()
 }
