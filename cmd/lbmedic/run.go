@@ -16,7 +16,7 @@ import (
 )
 
 // newRunCommand is the daemon. SIGHUP reads the configuration again, SIGTERM stops as health.on_term says, SIGINT stops
-// at once and leaves the last word that the balancers heard.
+// at once and leaves the last word that the balancers heard. Either, while a stop drains, ends the drain.
 func newRunCommand(a *app) *cobra.Command {
 	var level zapcore.Level
 	cmd := &cobra.Command{
@@ -64,12 +64,32 @@ func serve(ctx context.Context, d *daemon.Daemon, a *app, log *zap.Logger) error
 		case <-ctx.Done():
 			var by stoppedBy
 			if errors.As(context.Cause(ctx), &by) && by.signal == syscall.SIGTERM {
-				d.Drain(running)
+				drain(running, d, ended, log)
 			}
 			stop()
 			return <-ended
 		}
 	}
+}
+
+// drain ends early at a second signal, and where the daemon has failed meanwhile and nobody is told anything any more.
+func drain(running context.Context, d *daemon.Daemon, ended chan error, log *zap.Logger) {
+	again := make(chan os.Signal, 1)
+	signal.Notify(again, syscall.SIGINT, syscall.SIGTERM)
+	defer signal.Stop(again)
+	ctx, stop := context.WithCancel(running)
+	defer stop()
+	drained := make(chan struct{})
+	go func() { defer close(drained); d.Drain(ctx) }()
+	select {
+	case <-drained:
+	case s := <-again:
+		log.Info("the drain is cut short", zap.Stringer("signal", s))
+	case err := <-ended:
+		ended <- err
+	}
+	stop()
+	<-drained
 }
 
 // reload keeps the old configuration where the new one is wrong.

@@ -13,19 +13,21 @@ type stoppedBy struct{ signal syscall.Signal }
 func (s stoppedBy) Error() string { return "stopped by " + s.signal.String() }
 
 // untilSignal is ctx until SIGINT or SIGTERM arrives; the cause is then stoppedBy. A second SIGINT ends the process at
-// once: somebody at a keyboard means it.
+// once: somebody at a keyboard means it. One that follows a SIGTERM only hurries the stop, as `run` has it.
 func untilSignal(ctx context.Context) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
 	done := make(chan struct{})
 	go func() {
-		for first := true; ; first = false {
+		var before os.Signal
+		for {
 			select {
 			case s := <-signals:
-				if s == syscall.SIGINT && !first {
+				if s == syscall.SIGINT && before == syscall.SIGINT {
 					os.Exit(128 + int(syscall.SIGINT))
 				}
+				before = s
 				cancel(stoppedBy{s.(syscall.Signal)})
 			case <-done:
 				return

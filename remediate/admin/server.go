@@ -30,6 +30,8 @@ type Server struct {
 	Board       *probe.Board                   // nil: no local health services
 	Log         *zap.Logger                    // nil logs nothing
 
+	listener net.Listener // nil before Listen
+
 	mu      sync.Mutex
 	streams int                    // streams that are open
 	turns   map[string]*sync.Mutex // by balancer
@@ -59,14 +61,32 @@ func (s *Server) controllers() map[string]*control.Controller {
 	return s.Controllers
 }
 
-// Run serves until ctx is done; orders that are being carried out then have five seconds to end. It fails at once where
-// another process answers on the socket, or where something that is no socket is in its place.
-func (s *Server) Run(ctx context.Context) error {
-	l, err := s.listen(ctx)
-	if err != nil {
+// Listen opens the socket for Run, so that one which is taken is known before anything else begins. It fails where
+// another process answers on the socket, or where something that is no socket is in its place. Close takes it back.
+func (s *Server) Listen(ctx context.Context) (err error) {
+	if s.listener, err = s.listen(ctx); err != nil {
 		return fmt.Errorf("serve the admin API: %w", err)
 	}
-	return s.serve(ctx, l)
+	return nil
+}
+
+// Close closes the socket of a server that does not Run after all.
+func (s *Server) Close() error {
+	if s.listener == nil {
+		return nil
+	}
+	return s.listener.Close()
+}
+
+// Run serves until ctx is done; orders that are being carried out then have five seconds to end. It opens the socket if
+// Listen has not.
+func (s *Server) Run(ctx context.Context) error {
+	if s.listener == nil {
+		if err := s.Listen(ctx); err != nil {
+			return err
+		}
+	}
+	return s.serve(ctx, s.listener)
 }
 
 func (s *Server) serve(ctx context.Context, l net.Listener) error {

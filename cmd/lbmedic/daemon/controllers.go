@@ -20,9 +20,10 @@ import (
 
 // controllers are the loops of one configuration, one for each balancer.
 type controllers struct {
-	names  []string
-	all    map[string]*control.Controller
-	alerts []*alert
+	names    []string
+	all      map[string]*control.Controller
+	alerts   []*alert
+	sidecars *control.Sidecars
 
 	mu   sync.Mutex
 	next *controllers  // what replaced it
@@ -33,7 +34,7 @@ type controllers struct {
 const nginxInterval = 2 * time.Second
 
 func newControllers(cfg *config.Config, book *control.Book, sidecars *control.Sidecars, log *zap.Logger) *controllers {
-	c := &controllers{all: map[string]*control.Controller{}, stop: make(chan struct{})}
+	c := &controllers{all: map[string]*control.Controller{}, sidecars: sidecars, stop: make(chan struct{})}
 	for _, b := range cfg.Balancers {
 		c.names = append(c.names, b.Name)
 		c.alerts = append(c.alerts, newAlert(b, book, log))
@@ -44,6 +45,15 @@ func newControllers(cfg *config.Config, book *control.Book, sidecars *control.Si
 		c.all[b.Name] = control.New(settings, NewBalancer(b), book, sidecars, log)
 	}
 	return c
+}
+
+// inherit has each balancer that old works as well go on where it is there.
+func (c *controllers) inherit(old *controllers) {
+	for name, next := range c.all {
+		if before := old.all[name]; before != nil {
+			next.Inherit(before)
+		}
+	}
 }
 
 // swap has run go on with next once everything of c has ended.
@@ -85,6 +95,11 @@ func (c *controllers) run(ctx context.Context) error {
 		c.mu.Lock()
 		next := c.next
 		c.mu.Unlock()
+		for _, name := range c.names {
+			if next.all[name] == nil {
+				c.sidecars.Forget(name)
+			}
+		}
 		c = next
 	}
 }

@@ -53,6 +53,11 @@ func New(cfg *config.Config, version string, log *zap.Logger) (d *Daemon, err er
 		return nil, err
 	}
 	undo = append(undo, d.book.Close)
+	d.admin = &admin.Server{Socket: cfg.Admin.Socket, Version: version, Book: d.book, Log: log}
+	if err := d.admin.Listen(context.Background()); err != nil {
+		return nil, err
+	}
+	undo = append(undo, d.admin.Close)
 	if cfg.Health != nil {
 		d.sidecar, err = newSidecar(cfg.Health, filepath.Join(cfg.State, "health"), log)
 		if err != nil {
@@ -63,7 +68,7 @@ func New(cfg *config.Config, version string, log *zap.Logger) (d *Daemon, err er
 	d.sidecars = control.NewSidecars(client.New(client.Settings{}))
 	undo = append(undo, func() error { d.sidecars.Close(); return nil })
 	d.controllers = newControllers(cfg, d.book, d.sidecars, log)
-	d.admin = &admin.Server{Socket: cfg.Admin.Socket, Version: version, Controllers: d.controllers.all, Book: d.book, Log: log}
+	d.admin.Replace(d.controllers.all)
 	if d.sidecar != nil {
 		d.admin.Board = d.sidecar.board
 	}
@@ -148,10 +153,17 @@ func (d *Daemon) Drain(ctx context.Context) {
 // apart, and some.
 const termDrain = 8 * time.Second
 
-// announce tells systemd once everything has had its first look.
+// announce tells systemd once everything has had its first look, a balancer that cannot be read too.
 func (d *Daemon) announce(ctx context.Context) error {
 	if d.sidecar != nil {
 		if err := d.sidecar.settled(ctx); err != nil {
+			return nil
+		}
+	}
+	for _, c := range d.currentControllers().all {
+		select {
+		case <-c.Looked():
+		case <-ctx.Done():
 			return nil
 		}
 	}
@@ -175,6 +187,7 @@ func (d *Daemon) Reload(cfg *config.Config) error {
 		}
 	}
 	next := newControllers(cfg, d.book, d.sidecars, d.log)
+	next.inherit(d.controllers)
 	d.controllers.swap(next)
 	d.controllers = next
 	d.config = cfg

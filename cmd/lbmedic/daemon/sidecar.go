@@ -20,14 +20,14 @@ import (
 
 // sidecar is the part beside the app: probers, the board, and those who answer from it.
 type sidecar struct {
-	settings *config.Health
-	board    *probe.Board
-	http     net.Listener // nil: off
-	log      *zap.Logger
+	board *probe.Board
+	http  net.Listener // nil: off
+	log   *zap.Logger
 
-	mu      sync.Mutex
-	probers *probe.Probers
-	swapped chan struct{} // closed when probers were replaced
+	mu       sync.Mutex
+	settings *config.Health
+	probers  *probe.Probers
+	swapped  chan struct{} // closed when settings and probers were replaced
 }
 
 // byShutdown marks the orders that a stop of this process gives, and that its next start ends.
@@ -53,7 +53,10 @@ func newSidecar(h *config.Health, dir string, log *zap.Logger) (*sidecar, error)
 			return nil, fmt.Errorf("health.http: %w; is another lbmedic running?", err)
 		}
 	}
-	return s, s.endOldDrain()
+	if err := s.endOldDrain(); err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	return s, nil
 }
 
 func (s *sidecar) close() error {
@@ -119,32 +122,49 @@ func (s *sidecar) run(ctx context.Context) error {
 			return serve.NewHTTP(serve.HTTPSettings{Source: s.board}).Run(ctx, s.http)
 		})
 	}
-	if len(s.settings.Services) > 0 && s.settings.Agent.IsValid() {
-		run("agent-check", s.runAgent)
-	}
+	run("agent-check", s.runAgent)
 	parts.Wait()
 	close(errs)
 	return errors.Join(<-errs)
 }
 
-// runAgent answers for the one service there is, or for the one whose name `agent-send` sends.
+// runAgent answers for the one service there is, or for the one whose name `agent-send` sends, also after a reload that
+// has other services.
 func (s *sidecar) runAgent(ctx context.Context) error {
-	agent := serve.NewAgent(serve.AgentSettings{Source: s.board, Orders: s.board, Service: s.settings.Services[0].Name,
-		Send:    len(s.settings.Services) > 1,
-		Problem: func(err error) { s.log.Warn("agent-check", zap.Error(err)) }})
-	return agent.Run(ctx, func() (net.Listener, error) { return net.Listen("tcp", s.settings.Agent.String()) })
+	return s.eachSettings(ctx, func(ctx context.Context, h *config.Health, _ *probe.Probers) error {
+		if len(h.Services) == 0 || !h.Agent.IsValid() {
+			return nil
+		}
+		agent := serve.NewAgent(serve.AgentSettings{Source: s.board, Orders: s.board, Service: h.Services[0].Name, Send: len(h.Services) > 1,
+			Problem: func(err error) { s.log.Warn("agent-check", zap.Error(err)) }})
+		return agent.Run(ctx, func() (net.Listener, error) { return net.Listen("tcp", h.Agent.String()) })
+	})
 }
 
 // runProbers runs the probers, and their successors after a reload.
 func (s *sidecar) runProbers(ctx context.Context) error {
+	return s.eachSettings(ctx, func(ctx context.Context, _ *config.Health, probers *probe.Probers) error { return probers.Run(ctx) })
+}
+
+// eachSettings runs part with the settings there are, and again with those that replace them, until ctx is done.
+func (s *sidecar) eachSettings(ctx context.Context, part func(context.Context, *config.Health, *probe.Probers) error) error {
 	for ctx.Err() == nil {
 		s.mu.Lock()
-		probers, swapped := s.probers, s.swapped
+		settings, probers, swapped := s.settings, s.probers, s.swapped
 		s.mu.Unlock()
 		inner, cancel := context.WithCancel(ctx)
 		ended := make(chan error, 1)
-		go func() { ended <- probers.Run(inner) }()
+		go func() {
+			err := part(inner, settings, probers)
+			if err == nil {
+				<-inner.Done()
+			}
+			ended <- err
+		}()
 		select {
+		case err := <-ended:
+			cancel()
+			return err
 		case <-swapped:
 		case <-ctx.Done():
 		}
@@ -165,6 +185,7 @@ func (s *sidecar) replace(h *config.Health) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.board.Replace(services)
+	s.settings = h
 	s.probers = probe.NewProbers(services, s.board)
 	close(s.swapped)
 	s.swapped = make(chan struct{})
