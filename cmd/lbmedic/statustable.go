@@ -48,6 +48,9 @@ func (s seen) nothing() string {
 	if s.Direct && s.Found != nil {
 		return "there is no configuration, and no HAProxy or nginx that can be read was found running here"
 	}
+	if s.Direct {
+		return "there are no balancers; what the services say only the daemon knows, or `lbmedic check`"
+	}
 	return "there are no balancers and no services; `lbmedic config show` prints the configuration"
 }
 

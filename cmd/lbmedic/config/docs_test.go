@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -66,4 +67,32 @@ func shownDefault(s *spec) string {
 		return "required"
 	}
 	return ""
+}
+
+// What the pages show as a configuration is one, without mistakes.
+func TestExamplesInTheDocsAreValid(t *testing.T) {
+	pages, err := filepath.Glob("../../../docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	examples := 0
+	for _, page := range append(pages, "../../../README.md") {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, block := range strings.Split(string(text), "```yaml\n") {
+			body, _, _ := strings.Cut(block, "```")
+			if i == 0 {
+				continue
+			}
+			examples++
+			if _, err := Parse(page, []byte(body)); err != nil {
+				t.Errorf("%v\n%s", err, body)
+			}
+		}
+	}
+	if examples < 4 {
+		t.Errorf("only %d examples were found", examples)
+	}
 }

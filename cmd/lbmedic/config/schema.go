@@ -20,7 +20,7 @@ var schema = &spec{doc: "the configuration of lbmedic", fields: []field{
 var healthSpec = spec{doc: "the sidecar: what is checked on this host and where the answer is served", optional: true, fields: []field{
 	{"http", spec{doc: "where GET /health listens, or off", scalar: listen, def: []string{"127.0.0.1:7780"}}},
 	{"agent", spec{doc: "where the HAProxy agent-check listens, or off", scalar: listen, def: []string{"127.0.0.1:7781"}}},
-	{"balancers", spec{doc: "addresses and networks whose X-Haproxy-Server-State is believed",
+	{"balancers", spec{doc: "addresses and networks whose X-Haproxy-Server-State is believed", note: "not used in this version",
 		list: &spec{scalar: network}, def: []string{"127.0.0.0/8", "::1/128"}}},
 	{"on_term", spec{doc: "what SIGTERM does: drain tells every balancer for 8 s to send nothing new, then stops; leave stops at once",
 		scalar: words("drain", "leave"), def: []string{"drain"}}},

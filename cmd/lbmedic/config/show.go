@@ -28,7 +28,7 @@ func writeYAML(b *strings.Builder, n *node, indent string) {
 			for i, item := range v.items {
 				items[i] = item.yaml()
 			}
-			b.WriteString(" [" + strings.Join(items, ", ") + "]\n")
+			b.WriteString(" [" + strings.Join(items, ", ") + "]" + comment(v.spec) + "\n")
 		default:
 			b.WriteString(comment(v.spec) + "\n")
 			writeYAML(b, v, indent+"  ")
