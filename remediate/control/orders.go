@@ -2,7 +2,6 @@ package control
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -120,7 +119,12 @@ func (c *Controller) endGone(view remediate.View, o Order, seen Observation) boo
 			return false
 		}
 	}
-	return c.fact(remediate.Fact{Target: c.target(o.Backend, o.Server), Change: remediate.OrderEnded, Reason: remediate.OperatorLifted}, seen.Generation)
+	t := c.target(o.Backend, o.Server)
+	if !c.fact(remediate.Fact{Target: t, Change: remediate.OrderEnded, Reason: remediate.OperatorOrder}, seen.Generation) {
+		return false
+	}
+	c.book.Saw(Sighting{Balancer: t.Balancer, Target: t.String(), What: "ready", Detail: "the server is gone, and the order on it is ended by " + o.By})
+	return true
 }
 
 // ready ends every order on the server and undoes what automation did to it: the operator's word is the last. Automation
@@ -148,99 +152,4 @@ func fails(b remediate.Backend, server string) bool {
 		}
 	}
 	return false
-}
-
-// Release undoes own takes that are open on this balancer, because an operator asked for it: those that which is true
-// of, or all where it is nil. The servers stay in until their sidecars pass: automation does not take them again before.
-// One that cannot be released keeps none of the others: the error names each.
-func (c *Controller) Release(ctx context.Context, by string, which func(remediate.Target) bool) (released []remediate.Target, err error) {
-	if err := c.myTurn(ctx); err != nil {
-		return nil, err
-	}
-	defer c.turnOver()
-	defer c.Wake()
-	seen, err := c.look(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("read balancer %s: %w", c.settings.Name, err)
-	}
-	c.settle(seen)
-	scene := c.scene(seen)
-	var failed []error
-	for i := range scene.rows {
-		plan := remediate.Release(scene.of(i))
-		for _, f := range plan.Fact {
-			if which == nil || which(f.Target) {
-				c.fact(f, seen.Generation)
-			}
-		}
-		for _, h := range plan.Hold {
-			if which == nil || which(h.Target) {
-				failed = append(failed, &remediate.Refusal{Target: h.Target, Reason: h.Reason, Detail: beingReadBack})
-			}
-		}
-		for _, a := range plan.Take {
-			if which != nil && !which(a.Target) {
-				continue
-			}
-			c.fact(remediate.Fact{Target: a.Target, Change: remediate.OverrideSet, Reason: remediate.ReleaseOrder}, seen.Generation)
-			if _, err := c.step(ctx, seen.Generation, a, by); err != nil {
-				failed = append(failed, err)
-				continue
-			}
-			released = append(released, a.Target)
-		}
-	}
-	return released, errors.Join(failed...)
-}
-
-// Progress is how far a drain is.
-type Progress struct {
-	State  remediate.DrainState `json:"state"`
-	Detail string               `json:"detail,omitempty"`
-	Use    remediate.Use        `json:"use"`
-}
-
-// A drain is looked at each drainPoll, and where looking takes long, no more than a tenth of the time.
-const (
-	drainPoll = 100 * time.Millisecond
-	drainRest = 10
-)
-
-// AwaitDrained returns once the server can be stopped without losing a request, and tells each change on the way. It
-// returns ctx's error when that takes too long. What cannot be seen is told as unknown and waited for.
-func (c *Controller) AwaitDrained(ctx context.Context, backend, server string, tell func(Progress)) error {
-	again := time.NewTimer(0)
-	defer again.Stop()
-	var last Progress
-	for {
-		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-again.C:
-		}
-		begun := time.Now()
-		p := c.progress(ctx, backend, server)
-		again.Reset(max(drainPoll, drainRest*time.Since(begun)))
-		if ctx.Err() == nil && (p.State != last.State || p.Detail != last.Detail) {
-			tell(p)
-			last = p
-		}
-		if p.State == remediate.Drained {
-			return nil
-		}
-	}
-}
-
-// progress looks once. Use tells whether the server is in service too: a new worker may have forgotten a drain and may
-// not have been told again yet.
-func (c *Controller) progress(ctx context.Context, backend, server string) Progress {
-	use, err := c.balancer.Use(ctx, backend, server)
-	if err != nil {
-		return Progress{State: remediate.DrainUnknown, Detail: text(err)}
-	}
-	state, detail := use.Drained()
-	if state != remediate.Drained && use.Bounds != "" {
-		detail += " (bounded by " + use.Bounds + ")"
-	}
-	return Progress{State: state, Detail: detail, Use: use}
 }
