@@ -114,15 +114,23 @@ func exitOfLint(results []linted) error {
 
 // nothingToLint says why no configuration is known; found is what a look at this host told.
 func nothingToLint(configFile string, found []string) string {
-	for _, line := range found {
-		if strings.HasPrefix(line, "haproxy ") || strings.HasPrefix(line, "nginx ") || strings.HasPrefix(line, "could not look") {
-			return line
-		}
+	if lines := ofBalancers(found); len(lines) > 0 {
+		return lines[0]
 	}
 	if _, err := os.Stat(configFile); err == nil {
 		return configFile + " names no balancers"
 	}
 	return "there is no " + configFile + ", and no HAProxy or nginx runs here"
+}
+
+// ofBalancers are the lines of daemon.Discover that are not about services.
+func ofBalancers(found []string) (lines []string) {
+	for _, line := range found {
+		if strings.HasPrefix(line, "haproxy ") || strings.HasPrefix(line, "nginx ") || strings.HasPrefix(line, "could not look") {
+			lines = append(lines, line)
+		}
+	}
+	return lines
 }
 
 // subjects are the configurations to judge.

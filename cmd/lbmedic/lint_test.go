@@ -35,7 +35,8 @@ func TestLintPrintsWhatHAProxySaysWithItsPlace(t *testing.T) {
 			t.Errorf("invalid: status %d\n%s", code, out)
 		}
 		warns := strings.Replace(good, "    timeout client 1s\n", "", 1)
-		if code, out := lintText(t, prog, "warns.cfg", warns); code != exitFindings || !strings.Contains(out, " warning haproxy: ") {
+		if code, out := lintText(t, prog, "warns.cfg", warns); code != exitFindings || !strings.Contains(out, " warning haproxy: ") ||
+			!strings.Contains(out, "warns.cfg: valid, with 1 warning, says ") {
 			t.Errorf("a warning: status %d\n%s", code, out)
 		}
 		if code, out := lintText(t, prog, "good.cfg", good, "--as", "nginx"); code == exitDone {
@@ -79,6 +80,34 @@ func TestTheLanguageIsToldFromTheContent(t *testing.T) {
 		got, err := dialectOf(path)
 		if got != c.want || (err != nil) != (c.want == "") {
 			t.Errorf("%s: got %q, %v", name, got, err)
+		}
+	}
+}
+
+func TestLintWithoutAConfigurationJudgesWhatRuns(t *testing.T) {
+	if _, err := os.Stat(defaultConfigFile); err == nil {
+		t.Skip("this host has a configuration of its own")
+	}
+	dir := peertest.Dir(t)
+	h := peertest.HAProxy(t, peertest.One(t, "haproxy"), dir, peer.HAProxyGlobal(dir)+"defaults\n    mode http\n    timeout client 1s\n    timeout server 1s\n    timeout connect 1s\nlisten l\n    bind unix@"+dir+"/l.sock\n")
+	var out, errs bytes.Buffer
+	if code := run(t.Context(), []string{"lint"}, strings.NewReader(""), &out, &errs); !strings.Contains(out.String(), h.Config) {
+		t.Errorf("status %d: %s is not judged\n%s%s", code, h.Config, out.String(), errs.String())
+	}
+}
+
+func TestLintThatFindsNothingSaysWhy(t *testing.T) {
+	for name, c := range map[string]struct {
+		file  string
+		found []string
+		want  string
+	}{
+		"nothing runs":         {"/nowhere/lbmedic.yaml", []string{"sshd (7) listens on 0.0.0.0:22: service sshd-22"}, "there is no /nowhere/lbmedic.yaml, and no HAProxy or nginx runs here"},
+		"one without a socket": {"/nowhere/lbmedic.yaml", []string{"haproxy 7: its configuration has no stats socket"}, "haproxy 7: its configuration has no stats socket"},
+		"no balancer is named": {os.DevNull, nil, os.DevNull + " names no balancers"},
+	} {
+		if got := nothingToLint(c.file, c.found); got != c.want {
+			t.Errorf("%s: %s", name, got)
 		}
 	}
 }

@@ -67,7 +67,7 @@ func (a *app) look(ctx context.Context, client *admin.Client) (seen, error) {
 	}
 	s := seen{Direct: true}
 	if cfg.File == "" {
-		s.Found = append([]string{"no configuration: this is what runs here; `lbmedic run` would find the same"}, daemon.Discover(ctx, cfg)...)
+		s.Found = append([]string{"no configuration: this is what runs here; `lbmedic run` would find the same"}, ofBalancers(daemon.Discover(ctx, cfg))...)
 	}
 	s.Status, err = lookDirectly(ctx, cfg)
 	return s, err

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"errors"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -179,6 +180,9 @@ func TestADamagedJournalIsToldAndNotTakenForAnEmptyOne(t *testing.T) {
 	if _, err := f.WriteAt([]byte("#"), info.Size()-10); err != nil {
 		t.Fatal(err)
 	}
+	if _, err := f.Seek(0, io.SeekEnd); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := f.WriteString("another line\n"); err != nil { // not the torn end of a write
 		t.Fatal(err)
 	}
@@ -187,6 +191,9 @@ func TestADamagedJournalIsToldAndNotTakenForAnEmptyOne(t *testing.T) {
 	}
 	if _, out := lbmedic("status"); !strings.Contains(out, "JOURNAL: a part of the journal is unreadable") || !strings.Contains(out, "FROZEN") {
 		t.Errorf("got %s", out)
+	}
+	if code, out := lbmedic("events"); code != exitDone || strings.Count(out, "a part of the journal is unreadable") != 1 || !strings.Contains(out, "frozen   by") {
+		t.Errorf("status %d: %s", code, out)
 	}
 	if code, out := lbmedic("thaw"); code != exitDone || !strings.Contains(out, "a part of the journal was refused") {
 		t.Errorf("status %d: %s", code, out)

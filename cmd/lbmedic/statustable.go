@@ -18,6 +18,9 @@ func (s seen) write(w io.Writer, coloured bool, now time.Time) error {
 	for _, line := range s.alarms(now) {
 		text.WriteString(paint(line, red, coloured) + "\n")
 	}
+	for _, line := range s.Found {
+		text.WriteString(paint(line, plainText, coloured) + "\n")
+	}
 	for _, b := range s.Balancers {
 		text.WriteString(paint(heading(b), plainText, coloured) + "\n")
 	}
@@ -104,7 +107,6 @@ func (s seen) alarms(now time.Time) (lines []string) {
 	if s.Direct {
 		lines = append(lines, "no daemon: read directly; nobody decides or acts until `lbmedic run`")
 	}
-	lines = append(lines, s.Found...)
 	if s.Frozen != nil {
 		lines = append(lines, "FROZEN "+admin.FrozenBy(s.Frozen)+"; automation does nothing until `lbmedic thaw`")
 	}

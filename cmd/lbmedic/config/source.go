@@ -51,6 +51,9 @@ func (s *source) result() error {
 	if more := len(es) - maxErrors; more > 0 {
 		last := *es[maxErrors]
 		last.Message = fmt.Sprintf("%d more mistakes from here on", more)
+		if more == 1 {
+			last.Message = "1 more mistake from here on"
+		}
 		es = append(es[:maxErrors:maxErrors], &last)
 	}
 	return es

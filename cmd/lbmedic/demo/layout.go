@@ -7,6 +7,7 @@ import (
 	"net"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/lbmedic/lbmedic/internal/peer"
@@ -109,7 +110,7 @@ func freePort(usual int, hosts []string) (int, error) {
 			return port, nil
 		}
 	}
-	return 0, fmt.Errorf("find a port that is free on %v: none of 50 was", hosts)
+	return 0, fmt.Errorf("find a port that is free on %s: none of 50 was", strings.Join(hosts, ", "))
 }
 
 func free(port int, hosts []string) bool {
