@@ -48,10 +48,10 @@ UNREADABLE inner, last read 1h00m ago: connection refused
 edge: enforce, HAProxy 2.6.12, worker 1234
 inner: observe, nginx, orders only, master 7, frozen, unreadable; what is below is as of ` + admin.Clock(noon.Add(-time.Hour)) + `
 
-BALANCER  BACKEND  SERVER       STATE  SET BY      WHY                 SINCE  SESS        HEALTH                         WOULD
-edge      web      s0           down   automation  sidecar-fails: app  1m30s  2+1 queued  fail (stale): app: status 503
-edge      web      s1           up                                            0           pass                           hold force-down: frozen
-inner     api      127.0.0.1:1  up                                            0           -
+BALANCER  BACKEND  SERVER       STATE   SET BY      WHY                 SINCE  SESS        HEALTH                         WOULD
+edge      web      s0           down    automation  sidecar-fails: app  1m30s  2+1 queued  fail (stale): app: status 503
+edge      web      s1           up                                             0           pass                           hold force-down: frozen
+inner     api      127.0.0.1:1  was up                                         0           -
 
 SERVICE  HEALTH  SINCE  ORDER  BY     WHY
 web      warn    2d00h  drain  alice  deploy·[2J

@@ -91,6 +91,7 @@ func serverCells(b control.Status, row control.ServerStatus, now time.Time) []an
 	if b.Error == "" {
 		return out
 	}
+	out[3] = "was " + row.State
 	for i, v := range out {
 		c, ok := v.(cell)
 		if !ok {
