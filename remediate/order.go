@@ -27,6 +27,26 @@ func Admit(v View, server string, want Verb, force bool) error {
 	return nil
 }
 
+// PutBack is what an operator's `ready` does to a server: it ends what was ordered, and undoes what automation left on it,
+// or forced health that nobody owns any more, as after a journal was lost. The operator's word is the last.
+func PutBack(v View, server, reason string) []Action {
+	s, ok := v.Backend.server(server)
+	if !ok {
+		return nil
+	}
+	a := Action{Verb: Ready, Target: v.target(server), Reason: OperatorOrder, Detail: reason}
+	steps := []Action{a}
+	switch {
+	case s.Take != nil && s.Take.Verb == ZeroWeight:
+		a.Verb, a.Weight = RestoreWeight, s.Take.RestoreTo(s, v.Generation)
+		steps = append(steps, a)
+	case s.Take != nil || s.Checked && s.CheckOff:
+		a.Verb = EnableHealth
+		steps = append(steps, a)
+	}
+	return steps
+}
+
 func (b Backend) server(name string) (Server, bool) {
 	for _, s := range b.Servers {
 		if s.Name == name {

@@ -305,6 +305,24 @@ func handAtTheSocket(t *testing.T, prog peer.Program) {
 	})
 }
 
+// A journal can be lost while a server is out by forced health. Nobody owns that then; an operator's ready undoes it.
+func TestReadyUndoesForcedHealthThatNobodyOwns(t *testing.T) {
+	peertest.Each(t, "haproxy", func(t *testing.T, prog peer.Program) {
+		s := newStage(t, prog, enforce())
+		s.until("the first look", func() bool { return len(s.ctl.Status().Servers) == 3 })
+		if _, err := s.runtime.Settle(t.Context(), runtime.Generation{}, runtime.Force("web", "s0")...); err != nil {
+			t.Fatal(err)
+		}
+		s.until("it says what is the matter", func() bool {
+			return strings.Contains(s.ctl.Status().Servers[0].Would, "check-off")
+		})
+		if err := s.ctl.Do(t.Context(), Order{Backend: "web", Server: "s0", Want: remediate.Ready, By: "alice"}); err != nil {
+			t.Fatal(err)
+		}
+		s.until("s0 back, with its check on", s.up("s0"))
+	})
+}
+
 func TestAnOrderBelowTheFloorIsRefusedUnlessForced(t *testing.T) {
 	s := newStage(t, peertest.One(t, "haproxy"), remediate.DefaultPolicy())
 	s.until("the first look", func() bool { return len(s.ctl.Status().Servers) == 3 })

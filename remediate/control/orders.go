@@ -130,19 +130,16 @@ func (c *Controller) endGone(view remediate.View, o Order, seen Observation) boo
 // ready ends every order on the server and undoes what automation did to it: the operator's word is the last. Automation
 // keeps away from it until its sidecar passes, also where it would have taken it only a moment later.
 func (c *Controller) ready(ctx context.Context, view remediate.View, o Order, t remediate.Target) error {
-	take, taken := c.book.Ledger().Takes[t]
-	if _, err := c.step(ctx, view.Generation, remediate.Action{Verb: remediate.Ready, Target: t, Reason: remediate.OperatorOrder, Detail: o.Reason}, o.By); err != nil {
-		return err
+	_, taken := c.book.Ledger().Takes[t]
+	for i, a := range remediate.PutBack(view, o.Server, o.Reason) {
+		if _, err := c.step(ctx, view.Generation, a, o.By); err != nil {
+			return err
+		}
+		if i == 0 && (taken || fails(view.Backend, o.Server)) {
+			c.fact(remediate.Fact{Target: t, Change: remediate.OverrideSet, Reason: remediate.OperatorOrder}, view.Generation)
+		}
 	}
-	if taken || fails(view.Backend, o.Server) {
-		c.fact(remediate.Fact{Target: t, Change: remediate.OverrideSet, Reason: remediate.OperatorOrder}, view.Generation)
-	}
-	if !taken {
-		return nil
-	}
-	undo := remediate.Action{Verb: take.Verb.Undo(), Target: t, Reason: remediate.OperatorOrder, Weight: take.Weight}
-	_, err := c.step(ctx, view.Generation, undo, o.By)
-	return err
+	return nil
 }
 
 func fails(b remediate.Backend, server string) bool {
