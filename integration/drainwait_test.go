@@ -208,5 +208,5 @@ func (r *running) hasEnded() bool {
 // holds reports whether the last that it said is that an old worker holds so many clients.
 func (r *running) holds(n int) bool {
 	lines := strings.Split(strings.TrimSpace(r.out.String()), "\n")
-	return strings.Contains(lines[len(lines)-1], fmt.Sprintf("holds %d client", n)) && !r.hasEnded()
+	return strings.Contains(lines[len(lines)-1], fmt.Sprintf("may use it: %d", n)) && !r.hasEnded()
 }

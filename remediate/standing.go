@@ -58,9 +58,16 @@ func (d *decision) stands(s Server) bool {
 		d.lapsed(s)
 	default:
 		d.fact(s, TakeEnded, OperatorLifted)
-		d.fact(s, OverrideSet, OperatorLifted)
+		d.keepAway(s)
 	}
 	return false
+}
+
+// keepAway remembers that somebody put back what automation wants out, until its sidecar passes.
+func (d *decision) keepAway(s Server) {
+	if s.Override == nil && d.evidence(s) != healthd.Pass {
+		d.fact(s, OverrideSet, OperatorLifted)
+	}
 }
 
 // halfThere settles a server that is in service with its check switched off: half of our take is left.
@@ -74,7 +81,7 @@ func (d *decision) halfThere(s Server, here bool) {
 		}
 	case d.automation(s, EnableHealth): // somebody's hand lifted it
 		d.take(s, EnableHealth, OperatorLifted, "")
-		d.fact(s, OverrideSet, OperatorLifted)
+		d.keepAway(s)
 	}
 }
 
