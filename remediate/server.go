@@ -84,9 +84,9 @@ func (o Oper) String() string { return [...]string{"unknown", "up", "down", "sto
 // Evidence is what a server's sidecar last said of the app behind it. The zero value says that nothing is known.
 type Evidence struct {
 	Status healthd.Status `json:"status"`
-	At     time.Time      `json:"at"`     // when the answer arrived
-	Stale  bool           `json:"stale"`  // the sidecar itself said that its verdict is old
-	Detail string         `json:"detail"` // one line: which check and why
+	At     time.Time      `json:"at,omitzero"` // when the answer arrived
+	Stale  bool           `json:"stale"`       // the sidecar itself said that its verdict is old
+	Detail string         `json:"detail"`      // one line: which check and why
 }
 
 // Server is one row of a backend as the live worker of the balancer reports it, with what else is known of it.

@@ -82,7 +82,7 @@ func openBook(dir string, log *zap.Logger) (*control.Book, error) {
 	}
 	j, recovered, err := journal.Open(dir, journal.Settings{})
 	if err != nil {
-		return nil, fmt.Errorf("open the state directory %s: %w", dir, err)
+		return nil, err
 	}
 	for _, damage := range recovered.Damage {
 		log.Warn("a part of the journal was refused", zap.Stringer("damage", damage))

@@ -99,7 +99,7 @@ func discoverNginx(cfg *config.Config, pids map[int]bool) (found []string, err e
 			pids[w.PID] = true
 		}
 		if r.Chroot != "/" {
-			found = append(found, fmt.Sprintf("nginx %d: it runs in %s; name it in a configuration", r.PID, r.Chroot))
+			found = append(found, fmt.Sprintf("nginx %d: %s; name it in a configuration", r.PID, elsewhere(r.Chroot)))
 			continue
 		}
 		prefix, conf, pid, _ := r.Arguments.Paths(nginx.Build{Conf: "/etc/nginx/nginx.conf", PID: debianPID}, r.Cwd)
@@ -108,6 +108,14 @@ func discoverNginx(cfg *config.Config, pids map[int]bool) (found []string, err e
 		found = append(found, fmt.Sprintf("nginx %d: balancer %s, configuration %s", r.PID, numbered("nginx", i), conf))
 	}
 	return found, nil
+}
+
+// elsewhere says why a process's files are not taken for those of this host.
+func elsewhere(root string) string {
+	if root == "" {
+		return "its root may not be read by this user"
+	}
+	return "it runs in " + root
 }
 
 func numbered(name string, i int) string {
