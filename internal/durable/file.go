@@ -11,8 +11,13 @@ import (
 	"syscall"
 )
 
+// ErrNotDurable is wrapped where the new bytes are in place, and readers see them, but the folder could not be synced:
+// after a crash the old ones may stand there again.
+var ErrNotDurable = errors.New("written, but may not survive a crash")
+
 // WriteFile replaces path by data. A file that exists keeps its mode and owner; a new one gets perm. A symlink is
-// followed, so that the file it names is replaced and the link stays. On any error the old file is untouched.
+// followed, so that the file it names is replaced and the link stays. On any error but ErrNotDurable the old file is
+// untouched.
 func WriteFile(path string, data []byte, perm fs.FileMode) error {
 	target, err := resolve(path)
 	if err != nil {
@@ -30,7 +35,7 @@ func WriteFile(path string, data []byte, perm fs.FileMode) error {
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
-	if err := replace(target, data, perm, uid, gid); err != nil {
+	if err := replace(target, data, perm, uid, gid, (*os.File).Sync); err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
 	return nil
@@ -49,17 +54,33 @@ func resolve(path string) (string, error) {
 	return target, err
 }
 
-func replace(target string, data []byte, perm fs.FileMode, uid, gid int) (err error) {
-	dir := filepath.Dir(target)
-	tmp, err := os.CreateTemp(dir, "."+filepath.Base(target)+".*") // O_EXCL, mode 0600
+// replace opens the folder before anything is written: a folder that cannot be read must not be found out about after
+// the rename.
+func replace(target string, data []byte, perm fs.FileMode, uid, gid int, syncDir func(*os.File) error) error {
+	dir, err := os.Open(filepath.Dir(target))
 	if err != nil {
 		return err
 	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, ignoreMissing(os.Remove(tmp.Name())))
-		}
-	}()
+	defer dir.Close()
+	tmp, err := beside(target, data, perm, uid, gid)
+	if err != nil {
+		return err
+	}
+	if err := os.Rename(tmp, target); err != nil {
+		return errors.Join(err, ignoreMissing(os.Remove(tmp)))
+	}
+	if err := syncDir(dir); err != nil {
+		return fmt.Errorf("%w: %w", ErrNotDurable, err)
+	}
+	return nil
+}
+
+// beside writes and syncs the new bytes under another name, which it returns.
+func beside(target string, data []byte, perm fs.FileMode, uid, gid int) (name string, err error) {
+	tmp, err := os.CreateTemp(filepath.Dir(target), "."+filepath.Base(target)+".*") // O_EXCL, mode 0600
+	if err != nil {
+		return "", err
+	}
 	_, err = tmp.Write(data)
 	if err == nil && uid >= 0 && (uid != os.Geteuid() || gid != os.Getegid()) {
 		err = tmp.Chown(uid, gid)
@@ -73,13 +94,10 @@ func replace(target string, data []byte, perm fs.FileMode, uid, gid int) (err er
 	if cerr := tmp.Close(); err == nil {
 		err = cerr
 	}
-	if err == nil {
-		err = os.Rename(tmp.Name(), target)
+	if err != nil {
+		return "", errors.Join(err, ignoreMissing(os.Remove(tmp.Name())))
 	}
-	if err == nil {
-		err = SyncDir(dir)
-	}
-	return err
+	return tmp.Name(), nil
 }
 
 func ignoreMissing(err error) error {

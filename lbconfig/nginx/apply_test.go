@@ -617,3 +617,31 @@ func TestDeadMasterIsNotWaitedFor(t *testing.T) {
 	}
 	f.holds(t, f.conf)
 }
+
+// A write may fail before the new bytes are there, or behind that. Only what somebody else wrote counts as kept.
+func TestFailedWriteKeepsNothingOfOthers(t *testing.T) {
+	dir := t.TempDir()
+	name := strings.Repeat("n", 250) // so long that there is no room for a temporary name beside it
+	const text = "http { upstream u { server a; server b; } }"
+	write(t, dir, map[string]string{name: text})
+	i := &Instance{Validator: Validator{Conf: filepath.Join(dir, name)}}
+	base := i.Load()
+	edits, err := SetDown(base, "u", "a:80", true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := change{i: i, base: base, tree: overlay{Disk{}, map[string][]byte{}}}
+	if err := c.prepare(edits); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.write(); !errors.Is(err, syscall.ENAMETOOLONG) {
+		t.Errorf("got %v", err)
+	}
+	if err := c.restore(); err != nil || len(c.out.Kept) > 0 {
+		t.Errorf("kept %v, %v", c.out.Kept, err)
+	}
+	write(t, dir, map[string]string{name: "theirs"})
+	if err := c.restore(); err != nil || len(c.out.Kept) != 1 {
+		t.Errorf("kept %v, %v", c.out.Kept, err)
+	}
+}

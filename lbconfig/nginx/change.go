@@ -88,10 +88,10 @@ func (c *change) write() error {
 		if err := c.holds(path, c.base.File(path).Source.Bytes); err != nil {
 			return err
 		}
+		c.written = append(c.written, path) // also where this fails: the new bytes may be there all the same
 		if err := durable.WriteFile(path, data, 0o644); err != nil {
 			return err
 		}
-		c.written = append(c.written, path)
 	}
 	return nil
 }
@@ -139,13 +139,21 @@ func (c *change) unchanged() error {
 func (c *change) restore() error {
 	var failed error
 	for _, path := range c.written {
+		old := c.base.File(path).Source.Bytes
 		err := c.holds(path, c.tree.files[path])
 		if errors.Is(err, ErrChanged) {
-			c.out.Kept = append(c.out.Kept, path)
+			if c.holds(path, old) == nil { // never written, or somebody was faster
+				c.out.Restored = append(c.out.Restored, path)
+			} else {
+				c.out.Kept = append(c.out.Kept, path)
+			}
 			continue
 		}
 		if err == nil {
-			err = durable.WriteFile(path, c.base.File(path).Source.Bytes, 0o644)
+			err = durable.WriteFile(path, old, 0o644)
+		}
+		if errors.Is(err, durable.ErrNotDurable) {
+			failed, err = errors.Join(failed, err), nil
 		}
 		if err != nil {
 			failed = errors.Join(failed, fmt.Errorf("put back the old %s, do it by hand: %w", path, err))
