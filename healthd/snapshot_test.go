@@ -103,6 +103,31 @@ func TestChecksThatCannotBeMadeGoStaleAndNeverFail(t *testing.T) {
 	}
 }
 
+// A new check that cannot be made, beside one that failed, must not hold the service in a failure that is over.
+func TestFailureEndsWithTheCheckThatFailed(t *testing.T) {
+	old := after(after(stack(), "web", "app", "xxx"), "web", "orders", ".")
+	fresh := stack()
+	fresh.Services[1].Checks = append(fresh.Services[1].Checks, Check{Name: "new", Kind: "tcp"})
+	s := after(Restart(fresh, old, old.At), "web", "new", "?")
+	for _, step := range []struct{ check, outcomes, want string }{
+		{"app", ".", "fail, stale"},
+		{"app", ".", "pass, stale"},
+		{"orders", "xxx", "warn, stale"},
+		{"app", "xxx", "fail"},
+		{"app", "..", "warn, stale"},
+		{"new", ".", "warn"},
+	} {
+		if s = after(s, "web", step.check, step.outcomes); status(t, s, "web") != step.want {
+			t.Errorf("after %s of %s: %s, want %s", step.outcomes, step.check, status(t, s, "web"), step.want)
+		}
+	}
+	fresh = stack()
+	fresh.Services[1].Checks[0].Target = "elsewhere" // app, the one required check
+	if s = after(Restart(fresh, old, old.At), "web", "orders", "."); status(t, s, "web") != "fail, stale" {
+		t.Errorf("with only a dependency measured: %s", status(t, s, "web"))
+	}
+}
+
 func TestRestartServesTheLastSnapshotAsStale(t *testing.T) {
 	old := after(after(stack(), "web", "app", "..xx"), "api", "app", "xxx")
 	raw, err := json.Marshal(old)

@@ -50,13 +50,18 @@ func (c *Check) take(v Verdict, now time.Time) {
 	c.Stale = c.Stale && !decided || v.Status != Unknown && c.MaxAge > 0 && now.Sub(v.Measured) > c.MaxAge
 }
 
-// judge rolls the checks up. A status once known is never replaced by Unknown: it is marked stale, for missing data is no failure.
+// judge rolls the checks up. A status once known is never replaced by Unknown, for missing data is no failure: while a required check is
+// unknown, the service is what its known checks make of it, marked stale; and what it was while no required check is known at all.
 func (s *Service) judge(now time.Time) {
 	status := Rollup(s.Checks)
 	s.Stale = slices.ContainsFunc(s.Checks, func(c Check) bool { return c.Stale && c.Impact == Required })
 	if status == Unknown && s.Status != Unknown {
 		s.Stale = true
-		return
+		known := slices.DeleteFunc(slices.Clone(s.Checks), func(c Check) bool { return c.Verdict.Status == Unknown })
+		if !slices.ContainsFunc(known, func(c Check) bool { return c.Impact == Required }) {
+			return
+		}
+		status = Rollup(known)
 	}
 	if status != s.Status {
 		s.Status, s.Since = status, now
