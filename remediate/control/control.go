@@ -120,6 +120,9 @@ func (c *Controller) look(ctx context.Context) (Observation, error) {
 	if !seen.Generation.Same(before.Generation) {
 		c.book.Saw(Sighting{Balancer: c.settings.Name, What: "generation", Detail: fmt.Sprintf("worker %d, version %s", seen.Generation.PID, seen.Version)})
 	}
+	if news := c.changesOf(before, seen); len(news) > 0 {
+		c.book.Saw(news...)
+	}
 	urls := map[string]bool{}
 	for _, b := range seen.Backends {
 		for _, url := range b.Sidecars {
