@@ -118,10 +118,31 @@ func (d *Daemon) Run(ctx context.Context) error {
 	parts.Wait()
 	notify(d.log, systemd.SdNotifyStopping)
 	d.sidecars.Close()
+	d.sayWhatStays()
 	if err := d.book.Close(); err != nil {
 		d.log.Error("close the journal", zap.Error(err))
 	}
 	return failed
+}
+
+// sayWhatStays is the last word of a daemon that stops: what it leaves behind it in the balancers.
+func (d *Daemon) sayWhatStays() {
+	ledger := d.book.Ledger()
+	var out, ordered []string
+	for _, t := range ledger.Targets() {
+		if _, taken := ledger.Takes[t]; taken {
+			out = append(out, t.String())
+		}
+		if _, stands := ledger.Orders[t]; stands {
+			ordered = append(ordered, t.String())
+		}
+	}
+	if len(out) > 0 {
+		d.log.Warn("stopped; what automation has out stays out until lbmedic runs again, or `lbmedic release --all`", zap.Strings("out", out))
+	}
+	if len(ordered) > 0 {
+		d.log.Info("stopped; orders stand, but nobody applies them again after a reload", zap.Strings("ordered", ordered))
+	}
 }
 
 func (d *Daemon) currentControllers() *controllers {
