@@ -15,27 +15,25 @@ import (
 // after a crash the old ones may stand there again.
 var ErrNotDurable = errors.New("written, but may not survive a crash")
 
-// WriteFile replaces path by data. A file that exists keeps its mode and owner; a new one gets perm. A symlink is
-// followed, so that the file it names is replaced and the link stays. On any error but ErrNotDurable the old file is
-// untouched.
+// WriteFile replaces path by data. A file that exists keeps its mode, owner, access list and extended attributes; a new one
+// gets perm. A symlink is followed, so that the file it names is replaced and the link stays. On any error but
+// ErrNotDurable the old file is untouched.
 func WriteFile(path string, data []byte, perm fs.FileMode) error {
 	target, err := resolve(path)
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
-	uid, gid := -1, -1
+	like := file{perm: perm}
 	if fi, err := os.Lstat(target); err == nil {
 		if !fi.Mode().IsRegular() {
 			return fmt.Errorf("write %s: %s is no regular file", path, target)
 		}
-		perm = fi.Mode().Perm()
-		if st, ok := fi.Sys().(*syscall.Stat_t); ok {
-			uid, gid = int(st.Uid), int(st.Gid)
-		}
+		st := fi.Sys().(*syscall.Stat_t)
+		like = file{fi.Mode().Perm(), true, int(st.Uid), int(st.Gid)}
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
-	if err := replace(target, data, perm, uid, gid, (*os.File).Sync); err != nil {
+	if err := replace(target, data, like, (*os.File).Sync); err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
 	return nil
@@ -54,15 +52,22 @@ func resolve(path string) (string, error) {
 	return target, err
 }
 
+// file is what a file is to be like.
+type file struct {
+	perm     fs.FileMode
+	exists   bool // then these are the old one's
+	uid, gid int
+}
+
 // replace opens the folder before anything is written: a folder that cannot be read must not be found out about after
 // the rename.
-func replace(target string, data []byte, perm fs.FileMode, uid, gid int, syncDir func(*os.File) error) error {
+func replace(target string, data []byte, like file, syncDir func(*os.File) error) error {
 	dir, err := os.Open(filepath.Dir(target))
 	if err != nil {
 		return err
 	}
 	defer dir.Close()
-	tmp, err := beside(target, data, perm, uid, gid)
+	tmp, err := beside(target, data, like)
 	if err != nil {
 		return err
 	}
@@ -76,17 +81,20 @@ func replace(target string, data []byte, perm fs.FileMode, uid, gid int, syncDir
 }
 
 // beside writes and syncs the new bytes under another name, which it returns.
-func beside(target string, data []byte, perm fs.FileMode, uid, gid int) (name string, err error) {
+func beside(target string, data []byte, like file) (name string, err error) {
 	tmp, err := os.CreateTemp(filepath.Dir(target), "."+filepath.Base(target)+".*") // O_EXCL, mode 0600
 	if err != nil {
 		return "", err
 	}
 	_, err = tmp.Write(data)
-	if err == nil && uid >= 0 && (uid != os.Geteuid() || gid != os.Getegid()) {
-		err = tmp.Chown(uid, gid)
+	if err == nil && like.exists && (like.uid != os.Geteuid() || like.gid != os.Getegid()) {
+		err = tmp.Chown(like.uid, like.gid)
+	}
+	if err == nil && like.exists {
+		err = copyAttributes(target, int(tmp.Fd())) // before chmod, which would open the file to a group that the list shuts out
 	}
 	if err == nil {
-		err = tmp.Chmod(perm) // after chown, which clears set-id bits
+		err = tmp.Chmod(like.perm)
 	}
 	if err == nil {
 		err = tmp.Sync()

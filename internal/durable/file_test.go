@@ -106,7 +106,7 @@ func TestFolderThatCannotBeReadIsRefusedBeforeAnythingIsWritten(t *testing.T) {
 
 func TestFolderThatCannotBeSyncedIsTold(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "file")
-	err := replace(path, []byte("new"), 0o600, -1, -1, func(*os.File) error { return syscall.EIO })
+	err := replace(path, []byte("new"), file{perm: 0o600}, func(*os.File) error { return syscall.EIO })
 	if !errors.Is(err, ErrNotDurable) || !errors.Is(err, syscall.EIO) {
 		t.Errorf("got %v", err)
 	}
