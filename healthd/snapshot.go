@@ -43,6 +43,7 @@ type Check struct {
 	Verdict     Verdict       `json:"verdict"`
 	Stale       bool          `json:"stale,omitempty"`
 	Brought     bool          `json:"brought,omitempty"` // the verdict is from before the start, and nothing was measured since
+	Awaited     bool          `json:"awaited,omitempty"` // there was no outcome since the start, not even one that could not be measured
 }
 
 // Tag is the generation as the world sees it, "INSTANCE-N".
@@ -83,11 +84,11 @@ func (s *Service) Check(name string) (*Check, bool) {
 	return &s.Checks[i], true
 }
 
-// Settled reports whether every service has had its first round in this run: all are known, and none rests on what was
-// measured before the start alone.
+// Settled reports whether the first round of this run is over: each required check had one outcome of any class. One that cannot be made
+// ends its round too, for else it would keep the services beside its own from being heard of.
 func (s *Snapshot) Settled() bool {
 	return !slices.ContainsFunc(s.Services, func(v Service) bool {
-		return v.Status == Unknown || slices.ContainsFunc(v.Checks, func(c Check) bool { return c.Brought && c.Impact == Required })
+		return slices.ContainsFunc(v.Checks, func(c Check) bool { return c.Awaited && c.Impact == Required })
 	})
 }
 

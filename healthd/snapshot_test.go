@@ -64,6 +64,21 @@ func TestServiceIsUnknownUntilItsRequiredChecksAre(t *testing.T) {
 	}
 }
 
+// The own fault of one check must not keep the others from being heard of.
+func TestFirstRoundIsOverOnceEachRequiredCheckWasTried(t *testing.T) {
+	s := after(stack(), "web", "app", ".")
+	if s.Settled() {
+		t.Error("settled although api was never tried")
+	}
+	g := s.Generation
+	if s = after(s, "api", "app", "?"); !s.Settled() || status(t, s, "api") != "unknown" || s.Generation != g+1 {
+		t.Errorf("api could not be measured: %s, settled %v, generation %d was %d", status(t, s, "api"), s.Settled(), s.Generation, g)
+	}
+	if s = Restart(stack(), s, s.At); s.Settled() {
+		t.Error("settled after a restart")
+	}
+}
+
 func TestGenerationGrowsWithVerdictsAndNotWithDetails(t *testing.T) {
 	s := after(stack(), "web", "app", "..")
 	g, web := s.Generation, s.Services[1].Generation
@@ -214,7 +229,7 @@ func TestSnapshotsAreImmutableAndCounted(t *testing.T) {
 		for _, v := range s.Services {
 			text += fmt.Sprintln(v.Name, v.Status, v.Stale)
 			for _, c := range v.Checks {
-				text += fmt.Sprintln("-", c.Name, c.Verdict.Status, c.Stale)
+				text += fmt.Sprintln("-", c.Name, c.Verdict.Status, c.Stale, c.Brought, c.Awaited)
 			}
 		}
 		return text

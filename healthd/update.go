@@ -45,7 +45,7 @@ func (s *Snapshot) Update(changes []Change, now time.Time) *Snapshot {
 // outcomes of this run decide otherwise: what was brought over may be older than the last word before the restart.
 func (c *Check) take(v Verdict, now time.Time) {
 	decided := v.Status != c.Verdict.Status || v.Last.Class.Status() == v.Status
-	c.Verdict = v
+	c.Verdict, c.Awaited = v, false
 	c.Brought = c.Brought && v.Last.Class == OwnFault
 	c.Stale = c.Stale && !decided || v.Status != Unknown && c.MaxAge > 0 && now.Sub(v.Measured) > c.MaxAge
 }
@@ -70,7 +70,7 @@ func (s *Service) judge(now time.Time) {
 
 func (s *Service) differs(old *Service) bool {
 	return s.Status != old.Status || s.Stale != old.Stale || !slices.EqualFunc(s.Checks, old.Checks, func(a, b Check) bool {
-		return a.Verdict.Status == b.Verdict.Status && a.Stale == b.Stale && a.Brought == b.Brought
+		return a.Verdict.Status == b.Verdict.Status && a.Stale == b.Stale && a.Brought == b.Brought && a.Awaited == b.Awaited
 	})
 }
 
@@ -97,6 +97,9 @@ func Restart(fresh, old *Snapshot, now time.Time) *Snapshot {
 	for i := range next.Services {
 		svc := &next.Services[i]
 		svc.Checks = slices.Clone(svc.Checks)
+		for j := range svc.Checks {
+			svc.Checks[j].Awaited = true
+		}
 		slices.SortFunc(svc.Checks, func(a, b Check) int { return cmp.Compare(a.Name, b.Name) })
 	}
 	slices.SortFunc(next.Services, func(a, b Service) int { return cmp.Compare(a.Name, b.Name) })

@@ -148,11 +148,11 @@ func (b *Board) Report(service, check string, o healthd.Outcome) {
 	}
 }
 
-// marked reports whether the check is published as stale, which the outcome at hand may end.
+// marked reports whether the check is published as stale or awaited, which the outcome at hand may end.
 func (b *Board) marked(k key) bool {
 	if svc, ok := b.Latest().Service(k.service); ok {
 		if c, ok := svc.Check(k.check); ok {
-			return c.Stale || svc.Stale
+			return c.Stale || c.Awaited || svc.Stale
 		}
 	}
 	return false

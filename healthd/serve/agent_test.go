@@ -165,6 +165,19 @@ func TestAgentOpensAfterTheFirstRound(t *testing.T) {
 	}
 }
 
+// A check that can never be made silences its own service and no other.
+func TestAgentSpeaksOfTheServicesThatAreKnown(t *testing.T) {
+	b := board(t)
+	report(b, "web/app", healthd.OK, 1)
+	report(b, "api/app", healthd.OwnFault, 1)
+	address := agent(t, AgentSettings{Source: b, Orders: b, Service: "web", Send: true})()
+	for service, want := range map[string]string{"web": "up\n", "api": ""} {
+		if got := hear(t, address, "127.0.0.1", service+"\n"); got != want {
+			t.Errorf("%s: %q, want %q", service, got, want)
+		}
+	}
+}
+
 func TestAgentThatMayNotOpenItsPortSaysSo(t *testing.T) {
 	b := board(t)
 	settle(b)
