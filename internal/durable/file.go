@@ -72,12 +72,20 @@ func replace(target string, data []byte, like file, syncDir func(*os.File) error
 		return err
 	}
 	if err := os.Rename(tmp, target); err != nil {
-		return errors.Join(err, ignoreMissing(os.Remove(tmp)))
+		return errors.Join(inTheWay(target, err), ignoreMissing(os.Remove(tmp)))
 	}
 	if err := syncDir(dir); err != nil {
 		return fmt.Errorf("%w: %w", ErrNotDurable, err)
 	}
 	return nil
+}
+
+// inTheWay explains why a rename fails over a file that a container has been given alone.
+func inTheWay(target string, err error) error {
+	if errors.Is(err, syscall.EBUSY) {
+		return fmt.Errorf("%s is a mount point of its own; mount its folder instead: %w", target, err)
+	}
+	return err
 }
 
 // beside writes and syncs the new bytes under another name, which it returns.
