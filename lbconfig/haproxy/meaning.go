@@ -22,6 +22,7 @@ func (fs Files) Model(host Host) (Model, []lbconfig.Problem) {
 		r.read(f)
 	}
 	r.endSection()
+	r.countsEverywhere()
 	return r.model, r.problems
 }
 
@@ -43,6 +44,8 @@ type reader struct {
 	settings Settings // of the last defaults section
 	defaults map[string]*Settings
 	proxy    *Proxy // the open frontend, backend, listen or defaults section
+
+	unnamed *Threshold // the first count of servers whose backend cannot be read
 }
 
 // branch is one open .if.
@@ -197,6 +200,7 @@ func (r *reader) endSection() {
 		return
 	}
 	if p.Kind != "defaults" {
+		r.inheritCounts(p)
 		r.model.Proxies = append(r.model.Proxies, *p)
 		return
 	}

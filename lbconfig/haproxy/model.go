@@ -81,6 +81,8 @@ type Settings struct {
 	StateFile   string // load-server-state-from-file: "none" (the default), "local" or "global"
 	Server      Server // default-server: what a server line begins with
 	Dispatch    bool   // dispatch, transparent or option http_proxy: there are other ways out than the servers
+
+	counts []Threshold // of a defaults section, where each backend that uses it counts its own servers
 }
 
 // MapHash reports whether taking one server out moves the users of others: a hash algorithm with a map-based table.
@@ -163,8 +165,9 @@ type Run struct {
 }
 
 // Threshold is one comparison of nbsrv(BACKEND): the configuration changes what it does when that many servers are usable.
+// Where it uses nbsrv in another way, or asks srv_is_up of one server, Operator is empty.
 type Threshold struct {
-	Proxy    string // the section that holds it
+	Proxy    string // the section that holds it, or that inherits it from a defaults section
 	ACL      string // name of the ACL; empty in an anonymous one
 	Backend  string
 	Operator string // "lt", "le", "eq", "ge", "gt"; empty where the comparison could not be read

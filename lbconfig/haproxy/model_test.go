@@ -73,7 +73,7 @@ func TestAThresholdIsCrossed(t *testing.T) {
 
 func TestNbsrvThatCannotBeComparedIsSaid(t *testing.T) {
 	model, _ := modelOf(t, Host{}, "backend b\n acl a nbsrv(b),add(1) lt 2\n acl c nbsrv -f /x\n http-request set-var(txn.n) nbsrv(b)\n")
-	if len(model.Thresholds) != 2 || model.Thresholds[0].Operator != "" || model.Thresholds[1].Operator != "" || model.Thresholds[1].Backend != "b" {
+	if len(model.Thresholds) != 3 || model.Thresholds[2].Operator != "" || model.Thresholds[2].Backend != "b" || model.Thresholds[0].Operator != "" || model.Thresholds[1].Operator != "" || model.Thresholds[1].Backend != "b" {
 		t.Errorf("thresholds %+v", model.Thresholds)
 	}
 	if len(model.Unsure) != 1 || model.Unsure[0].Line != 4 || model.Unsure[0].Col != 30 {

@@ -93,21 +93,6 @@ func (r *reader) option(words []Word, no bool) {
 	}
 }
 
-// countsServers keeps the comparisons of nbsrv, and says where it is used in a way that cannot be compared.
-func (r *reader) countsServers(words []Word) {
-	args := texts(words)
-	found := thresholds(r.name, args, r.place(words[0]))
-	r.model.Thresholds = append(r.model.Thresholds, found...)
-	uses := 0
-	for i, a := range args {
-		uses += strings.Count(a, "nbsrv")
-		if uses > len(found) {
-			r.unsure(words[i], "%s uses nbsrv outside a comparison", args[0])
-			return
-		}
-	}
-}
-
 func externalCheck(r *reader, p *Proxy, words []Word) {
 	if len(words) < 3 {
 		return
