@@ -147,56 +147,64 @@ func TestIdleSnapshotIsSavedTwiceAMinute(t *testing.T) {
 
 func TestOrdersAndWhatIsOwedSurviveARestart(t *testing.T) {
 	dir := t.TempDir()
-	peer, other := netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("10.0.0.2")
-	says := func(b *Board, who netip.Addr) string {
-		t.Helper()
-		word, ok, err := b.Say("web", who)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !ok {
-			return ""
-		}
-		if word == healthd.Ready {
-			if err := b.Heard("web", who); err != nil {
+	synctest.Test(t, func(t *testing.T) {
+		peer, other := netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("10.0.0.2")
+		says := func(b *Board, who netip.Addr) string {
+			t.Helper()
+			word, ok, err := b.Say("web", who)
+			if err != nil {
 				t.Fatal(err)
 			}
+			if !ok {
+				return ""
+			}
+			if word == healthd.Ready {
+				if err := b.Heard("web", who); err != nil {
+					t.Fatal(err)
+				}
+			}
+			return word.String()
 		}
-		return word.String()
-	}
-	b := board(t, dir)
-	if got := says(b, peer); got != "" {
-		t.Errorf("without an order: %q", got)
-	}
-	if err := b.Order("web", healthd.Admin{State: healthd.Drain, Reason: "deploy\n42", By: "alice"}); err != nil {
-		t.Fatal(err)
-	}
-	if got := says(b, peer); got != "drain" {
-		t.Errorf("drained: %q", got)
-	}
-	b = board(t, dir)
-	svc, _ := b.Latest().Service("web")
-	if svc.Admin.State != healthd.Drain || svc.Admin.Reason != `deploy\n42` || svc.Admin.By != "alice" || svc.Admin.Since.IsZero() {
-		t.Errorf("after a restart: %+v", svc.Admin)
-	}
-	if err := b.Order("", healthd.Admin{State: healthd.Ready}); err != nil {
-		t.Fatal(err)
-	}
-	if got := says(b, peer); got != "ready" {
-		t.Errorf("first answer: %q", got)
-	}
-	if got := says(b, other); got != "" {
-		t.Errorf("one that never heard of the drain: %q", got)
-	}
-	b = board(t, dir)
-	for i, want := range []string{"ready", "ready", "", ""} {
-		if got := says(b, peer); got != want {
-			t.Errorf("answer %d after the restart: %q, want %q", i, got, want)
+		b := board(t, dir)
+		if got := says(b, peer); got != "" {
+			t.Errorf("without an order: %q", got)
 		}
-	}
-	if err := b.Order("nobody", healthd.Admin{}); err == nil || !strings.Contains(err.Error(), "no such service") {
-		t.Errorf("an order for nobody: %v", err)
-	}
+		if err := b.Order("web", healthd.Admin{State: healthd.Drain, Reason: "deploy\n42", By: "alice"}); err != nil {
+			t.Fatal(err)
+		}
+		if got := says(b, peer); got != "drain" {
+			t.Errorf("drained: %q", got)
+		}
+		b = board(t, dir)
+		svc, _ := b.Latest().Service("web")
+		if svc.Admin.State != healthd.Drain || svc.Admin.Reason != `deploy\n42` || svc.Admin.By != "alice" || svc.Admin.Since.IsZero() {
+			t.Errorf("after a restart: %+v", svc.Admin)
+		}
+		if err := b.Order("", healthd.Admin{State: healthd.Ready}); err != nil {
+			t.Fatal(err)
+		}
+		if got := says(b, peer); got != "ready" {
+			t.Errorf("first answer: %q", got)
+		}
+		if got := says(b, other); got != "" {
+			t.Errorf("one that never heard of the drain: %q", got)
+		}
+		b = board(t, dir)
+		for range 2 * healthd.Returns {
+			if got := says(b, peer); got != "ready" {
+				t.Errorf("after the restart: %q", got)
+			}
+		}
+		time.Sleep(healthd.ReturnFor)
+		for _, b := range []*Board{board(t, dir), b, b} {
+			if got := says(b, peer); got != "" {
+				t.Errorf("after %s: %q", healthd.ReturnFor, got)
+			}
+		}
+		if err := b.Order("nobody", healthd.Admin{}); err == nil || !strings.Contains(err.Error(), "no such service") {
+			t.Errorf("an order for nobody: %v", err)
+		}
+	})
 }
 
 // What cannot be written down is not done: no drain is said that could not be ended.
@@ -290,29 +298,32 @@ func TestReplaceKeepsWhatIsKnown(t *testing.T) {
 }
 
 func FuzzOrdersFile(f *testing.F) {
-	f.Add([]byte(`{"services":{"web":{"state":"drain","reason":"x","since":"2026-01-02T03:04:05Z","owed":{"10.0.0.1":3}}}}`))
-	f.Add([]byte(`{"services":{"web":{"owed":{"x":-9223372036854775808}}}}`))
-	f.Add([]byte(`{"services":{"web":{"owed":{"10.0.0.1":9}}}}`))
+	f.Add([]byte(`{"services":{"web":{"state":"drain","reason":"x","since":"2026-01-02T03:04:05Z","owed":{"10.0.0.1":{"left":3}}}}}`))
+	f.Add([]byte(`{"services":{"web":{"owed":{"10.0.0.1":{"left":-9223372036854775808,"since":"9999-01-02T03:04:05Z"}}}}}`))
+	f.Add([]byte(`{"services":{"web":{"owed":{"10.0.0.1":{"left":9,"since":"0001-01-01T00:00:00Z"}}}}}`))
 	f.Add([]byte(`null`))
 	dir := f.TempDir()
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		if err := os.WriteFile(filepath.Join(dir, ordersFile), raw, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		b, err := NewBoard(Settings{Services: web(), Dir: dir})
-		if err != nil {
-			t.Fatal(err)
-		}
-		for range 5 {
-			if _, _, err := b.Say("web", netip.MustParseAddr("10.0.0.1")); err != nil {
+		synctest.Test(t, func(t *testing.T) {
+			if err := os.WriteFile(filepath.Join(dir, ordersFile), raw, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			if err := b.Heard("web", netip.MustParseAddr("10.0.0.1")); err != nil {
+			b, err := NewBoard(Settings{Services: web(), Dir: dir})
+			if err != nil {
 				t.Fatal(err)
 			}
-		}
-		if word, ok, _ := b.Say("web", netip.MustParseAddr("10.0.0.1")); ok && word == healthd.Ready {
-			t.Errorf("still owed ready after 5 answers")
-		}
+			for range 5 {
+				if _, _, err := b.Say("web", netip.MustParseAddr("10.0.0.1")); err != nil {
+					t.Fatal(err)
+				}
+				if err := b.Heard("web", netip.MustParseAddr("10.0.0.1")); err != nil {
+					t.Fatal(err)
+				}
+			}
+			time.Sleep(healthd.ReturnFor)
+			if word, ok, _ := b.Say("web", netip.MustParseAddr("10.0.0.1")); ok && word == healthd.Ready {
+				t.Errorf("still owed ready after 5 answers and %s", healthd.ReturnFor)
+			}
+		})
 	})
 }

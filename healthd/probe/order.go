@@ -43,12 +43,16 @@ func (b *Board) Say(service string, balancer netip.Addr) (word healthd.AdminStat
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	o := b.orders.Services[service]
-	word, ok, ledger, changed := o.Owed.Say(keyOf(balancer), o.State)
+	word, ok, ledger, changed := o.Owed.Say(keyOf(balancer), o.State, time.Now())
 	if !changed {
 		return word, ok, nil
 	}
 	o.Owed = ledger
 	orders := b.orders.replace(service, o)
+	if !ok { // a debt that ran out: on disk it may stay, it has run out there too
+		b.orders = orders
+		return word, false, nil
+	}
 	if err := orders.save(b.dir); err != nil {
 		return healthd.Ready, false, fmt.Errorf("tell %s that %s is %s: %w", balancer, service, word, err)
 	}
@@ -56,12 +60,12 @@ func (b *Board) Say(service string, balancer netip.Addr) (word healthd.AdminStat
 	return word, ok, nil
 }
 
-// Heard notes that a balancer took the word Ready. An error means that a restart would give it once more than needed.
+// Heard notes that a balancer took the word Ready. An error means that a restart would give it for longer than needed.
 func (b *Board) Heard(service string, balancer netip.Addr) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	o := b.orders.Services[service]
-	ledger, changed := o.Owed.Heard(keyOf(balancer))
+	ledger, changed := o.Owed.Heard(keyOf(balancer), time.Now())
 	if !changed {
 		return nil
 	}

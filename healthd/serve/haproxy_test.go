@@ -139,6 +139,12 @@ func (b balancer) status() string { b.t.Helper(); return b.column("status") }
 // column is one value of web/w1 in show stat.
 func (b balancer) column(name string) string {
 	b.t.Helper()
+	return b.columns(name)[0]
+}
+
+// columns are the values of w1 in all backends, one at least.
+func (b balancer) columns(name string) (values []string) {
+	b.t.Helper()
 	rows, err := csv.NewReader(strings.NewReader(strings.TrimSpace(strings.TrimPrefix(b.command("show stat"), "# ")))).ReadAll()
 	if err != nil {
 		b.t.Fatal(err)
@@ -149,11 +155,13 @@ func (b balancer) column(name string) string {
 	}
 	for _, row := range rows[1:] {
 		if row[column["svname"]] == "w1" {
-			return row[column[name]]
+			values = append(values, row[column[name]])
 		}
 	}
-	b.t.Fatal("show stat has no row of w1")
-	return ""
+	if len(values) == 0 {
+		b.t.Fatal("show stat has no row of w1")
+	}
+	return values
 }
 
 // becomes waits until the status begins so: an agent's part, as in "DOWN (agent)", is shown by some states and versions and not by others.
@@ -226,6 +234,44 @@ func TestHAProxyFollowsTheAgent(t *testing.T) {
 	})
 }
 
+// One HAProxy lists the app in several backends: each asks for itself, all from one address, and each must hear that the drain is over.
+func TestEveryBackendOfABalancerReturns(t *testing.T) {
+	const backends = 5
+	prog := peertest.One(t, "haproxy")
+	s := newSidecar(t)
+	s.start()
+	s.tell(healthd.OK, 1)
+	app, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer app.Close()
+	dir := peertest.Dir(t)
+	config := peer.HAProxyGlobal(dir) + "defaults\n    mode http\n    timeout client 5s\n    timeout server 5s\n    timeout connect 1s\n"
+	for i := range backends {
+		config += fmt.Sprintf("backend b%d\n    server w1 %s check inter 100ms agent-check agent-addr %s agent-port %d agent-inter 100ms\n", i, app.Addr(), s.ip, s.agent)
+	}
+	b := balancer{t, peertest.HAProxy(t, prog, dir, config)}
+	all := func(want string) func() bool {
+		return func() bool {
+			states := b.columns("status")
+			for _, state := range states {
+				if !strings.HasPrefix(state, want) {
+					return false
+				}
+			}
+			return len(states) == backends
+		}
+	}
+	for range 3 {
+		waitFor(t, all("UP"))
+		s.order(healthd.Drain)
+		waitFor(t, all("DRAIN"))
+		s.order(healthd.Ready)
+	}
+	waitFor(t, all("UP"))
+}
+
 // An operator's drain or maint on the socket is nobody's to cancel: not by an agent that passes, nor by one that restarts, nor by the end
 // of an order of ours from before.
 func TestOperatorsDrainIsNeverCancelled(t *testing.T) {
@@ -239,6 +285,7 @@ func TestOperatorsDrainIsNeverCancelled(t *testing.T) {
 		b.becomes("DRAIN")
 		s.order(healthd.Ready)
 		b.becomes("UP")
+		b.stays("while ready is owed", "UP", healthd.ReturnFor)
 		waitFor(t, func() bool {
 			_, owed, err := s.board.Say("web", netip.MustParseAddr("127.0.0.1"))
 			return !owed && err == nil
