@@ -201,6 +201,7 @@ func (r *reader) endSection() {
 	}
 	if p.Kind != "defaults" {
 		r.inheritCounts(p)
+		p.number()
 		r.model.Proxies = append(r.model.Proxies, *p)
 		return
 	}

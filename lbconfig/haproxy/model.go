@@ -27,6 +27,8 @@ type Proxy struct {
 	ForcePersist   bool        // a force-persist rule
 	DefaultBackend string
 	UseBackends    []string // as written; a log-format expression where the backend is computed
+
+	index map[string]int // name to place in Servers, the first of that name; nil before the section ends
 }
 
 // HasServers reports whether the proxy is a backend or a listen section.
@@ -45,8 +47,8 @@ func (m *Model) Backends() []*Proxy {
 
 // Backend finds a backend or listen section by name; nil where there is none.
 func (m *Model) Backend(name string) *Proxy {
-	for _, p := range m.Backends() {
-		if p.Name == name {
+	for i := range m.Proxies {
+		if p := &m.Proxies[i]; p.Name == name && p.HasServers() {
 			return p
 		}
 	}
@@ -55,12 +57,28 @@ func (m *Model) Backend(name string) *Proxy {
 
 // Server finds a server by name; nil where there is none.
 func (p *Proxy) Server(name string) *Server {
+	if p.index != nil {
+		if i, ok := p.index[name]; ok {
+			return &p.Servers[i]
+		}
+		return nil
+	}
 	for i := range p.Servers {
 		if p.Servers[i].Name == name {
 			return &p.Servers[i]
 		}
 	}
 	return nil
+}
+
+// number makes Server independent of how many servers there are: a look at HAProxy asks for each of its rows.
+func (p *Proxy) number() {
+	p.index = make(map[string]int, len(p.Servers))
+	for i := range p.Servers {
+		if _, ok := p.index[p.Servers[i].Name]; !ok {
+			p.index[p.Servers[i].Name] = i
+		}
+	}
 }
 
 // Settings are what a defaults section hands down.
