@@ -46,6 +46,7 @@ type reader struct {
 	proxy    *Proxy // the open frontend, backend, listen or defaults section
 
 	unnamed *Threshold // the first count of servers whose backend cannot be read
+	servers int        // asked for so far
 }
 
 // branch is one open .if.

@@ -157,7 +157,20 @@ func server(r *reader, p *Proxy, words []Word) {
 	if len(words) < 3 {
 		return
 	}
-	p.Servers = append(p.Servers, r.oneServer(words, words[2:]))
+	if s := r.oneServer(words, words[2:]); r.room(words[0]) {
+		p.Servers = append(p.Servers, s)
+	}
+}
+
+// maxServers bounds what all lines together can make.
+const maxServers = 200_000
+
+// room takes one server off the budget of the whole model; the first that finds none left is a problem.
+func (r *reader) room(w Word) bool {
+	if r.servers++; r.servers == maxServers+1 {
+		r.warn(w, "bounds", "more than %d servers: those from here on are not read", maxServers)
+	}
+	return r.servers <= maxServers
 }
 
 // oneServer reads ADDRESS and options behind a name.
@@ -191,7 +204,7 @@ func serverTemplate(r *reader, p *Proxy, words []Word) {
 	}
 	s := r.oneServer(words, words[3:])
 	s.Template = s.Name
-	for n := from; n <= to; n++ {
+	for n := from; n <= to && r.room(words[0]); n++ {
 		s.Name = s.Template + strconv.Itoa(n)
 		p.Servers = append(p.Servers, s)
 	}
