@@ -21,8 +21,9 @@ type Server struct {
 
 	Check          bool
 	CheckPort      int    // 0 means the server's own
-	CheckAddr      string // empty means the server's own
+	CheckAddr      string // the host alone, its port is in CheckPort; empty means the server's own
 	CheckSSL       bool   // check-ssl
+	CheckPlain     bool   // no-check-ssl: not even where the server has ssl
 	CheckSNI       string
 	CheckALPN      string
 	CheckProto     string
@@ -56,25 +57,12 @@ type Server struct {
 	OnError      string
 	OnMarkedDown string
 	OnMarkedUp   string
-	SendProxy    bool
+	SendProxy    bool // send-proxy
+	SendProxyV2  bool // send-proxy-v2 and its kin
 	Namespace    string
 	ID           int // 0 where HAProxy numbers it
-}
 
-// CheckTarget is where and how the health check connects when no http-check or tcp-check connect rule says otherwise. The
-// check speaks TLS where check-ssl is set, or where the server has ssl and the check neither a port nor an address of its own.
-func (s *Server) CheckTarget() (address string, port int, tls bool) {
-	address, port, tls = s.Address, s.Port, s.CheckSSL
-	if s.CheckAddr != "" {
-		address = s.CheckAddr
-	}
-	if s.CheckPort != 0 {
-		port = s.CheckPort
-	}
-	if s.CheckAddr == "" && s.CheckPort == 0 {
-		tls = tls || s.SSL
-	}
-	return address, port, tls
+	addrPort int // the port written behind addr
 }
 
 // serverKeyword is a word of a server or default-server line: how many words follow it, and what it sets.
@@ -95,18 +83,19 @@ var serverKeywords = map[string]serverKeyword{
 	"enabled":             off(func(s *Server) *bool { return &s.Disabled }),
 	"ssl":                 on(func(s *Server) *bool { return &s.SSL }),
 	"no-ssl":              off(func(s *Server) *bool { return &s.SSL }),
-	"check-ssl":           on(func(s *Server) *bool { return &s.CheckSSL }),
-	"no-check-ssl":        off(func(s *Server) *bool { return &s.CheckSSL }),
+	"check-ssl":           checkSSL(true),
+	"no-check-ssl":        checkSSL(false),
 	"check-send-proxy":    on(func(s *Server) *bool { return &s.CheckSendProxy }),
 	"no-check-send-proxy": off(func(s *Server) *bool { return &s.CheckSendProxy }),
 	"non-stick":           on(func(s *Server) *bool { return &s.NonStick }),
 	"stick":               off(func(s *Server) *bool { return &s.NonStick }),
 	"send-proxy":          on(func(s *Server) *bool { return &s.SendProxy }),
-	"send-proxy-v2":       on(func(s *Server) *bool { return &s.SendProxy }),
-	"send-proxy-v2-ssl":   on(func(s *Server) *bool { return &s.SendProxy }),
 	"no-send-proxy":       off(func(s *Server) *bool { return &s.SendProxy }),
+	"send-proxy-v2":       on(func(s *Server) *bool { return &s.SendProxyV2 }),
+	"send-proxy-v2-ssl":   on(func(s *Server) *bool { return &s.SendProxyV2 }),
+	"no-send-proxy-v2":    off(func(s *Server) *bool { return &s.SendProxyV2 }),
 
-	"addr":           text(func(s *Server) *string { return &s.CheckAddr }),
+	"addr":           {1, (*Server).checkAt},
 	"agent-addr":     text(func(s *Server) *string { return &s.AgentAddr }),
 	"agent-send":     text(func(s *Server) *string { return &s.AgentSend }),
 	"check-sni":      text(func(s *Server) *string { return &s.CheckSNI }),
@@ -227,5 +216,9 @@ func (s *Server) complete() {
 	}
 	if s.AgentAddr == "" {
 		s.AgentAddr = s.CheckAddr
+	}
+	// The port behind `addr` is the check's alone, and only where `port` names none (seen on 2.2 to 3.2).
+	if s.CheckPort == 0 {
+		s.CheckPort = s.addrPort
 	}
 }
