@@ -16,7 +16,6 @@ type conn struct {
 	local bool         // from a loopback address
 	phase atomic.Int32 // heading at first
 	since atomic.Int64 // when the phase began, in nanoseconds
-	grace atomic.Int64 // how much longer the answer under way may take, in nanoseconds
 }
 
 // The phases of a connection and how long each may last. The sweep holds them to it: four timers set for each request, which is what
@@ -24,6 +23,7 @@ type conn struct {
 const (
 	heading   int32 = iota // a request is being read, or the first is awaited
 	answering              // from the end of its head until the answer is sent
+	waiting                // in a long poll, before its answer
 	idling                 // between two requests
 )
 
@@ -45,7 +45,9 @@ func (c *conn) overdue(now time.Time) bool {
 	limit := headTimeout
 	switch c.phase.Load() {
 	case answering:
-		limit = sendTimeout + time.Duration(c.grace.Load())
+		limit = sendTimeout
+	case waiting: // ends by itself
+		limit = MaxWait + sendTimeout
 	case idling:
 		limit = idleTimeout
 	}

@@ -13,14 +13,15 @@ import (
 var silent = log.New(io.Discard, "", 0)
 
 // guarded is a listener that never holds more connections than it may, nor one for longer. At a limit it makes room for the newest by closing the
-// one that has said nothing useful for longest, so that a thousand silent connections do not keep a balancer's probe out; the newest is
-// refused only where all are being answered.
+// one that has said nothing useful for longest, so that a thousand silent connections do not keep a balancer's probe out; where there is
+// none, the long poll that waits longest, whose caller asks again. The newest is refused only where all are being answered.
 type guarded struct {
 	net.Listener
 	limits Limits
 	mu     sync.Mutex
 	open   map[*conn]bool
 	counts map[netip.Prefix]int
+	polls  map[netip.Prefix]int // of which are waiting
 }
 
 func guard(l net.Listener, limits Limits) *guarded {
@@ -30,7 +31,7 @@ func guard(l net.Listener, limits Limits) *guarded {
 	if limits.PerAddress == 0 {
 		limits.PerAddress = 64
 	}
-	return &guarded{Listener: l, limits: limits, open: map[*conn]bool{}, counts: map[netip.Prefix]int{}}
+	return &guarded{Listener: l, limits: limits, open: map[*conn]bool{}, counts: map[netip.Prefix]int{}, polls: map[netip.Prefix]int{}}
 }
 
 // sweep closes what has outlived the limit of its phase.
@@ -118,11 +119,50 @@ func (g *guarded) admit(c *conn) (victim *conn, ok bool) {
 	return victim, ok
 }
 
+// idlest prefers any connection that is between two answers to a long poll.
 func (g *guarded) idlest(among func(*conn) bool) (victim *conn) {
+	var poll *conn
 	for o := range g.open {
-		if o.phase.Load() != answering && among(o) && (victim == nil || o.since.Load() < victim.since.Load()) {
-			victim = o
+		switch phase := o.phase.Load(); {
+		case phase == answering || !among(o):
+		case phase == waiting:
+			poll = longer(poll, o)
+		default:
+			victim = longer(victim, o)
 		}
 	}
+	if victim == nil {
+		return poll
+	}
 	return victim
+}
+
+// longer is the one of two that is in its phase for longer; a may be nil.
+func longer(a, b *conn) *conn {
+	if a == nil || b.since.Load() < a.since.Load() {
+		return b
+	}
+	return a
+}
+
+// await lets a connection wait for a change, if no more than half of what its address may hold does: the rest is for those who ask for
+// the state as it is, from the same host as like as not. The one that may calls answer at the end of its wait.
+func (g *guarded) await(c *conn) (ok bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !c.local && g.polls[c.group] >= max(1, g.limits.PerAddress/2) {
+		return false
+	}
+	g.polls[c.group]++
+	c.enter(waiting)
+	return true
+}
+
+func (g *guarded) answer(c *conn) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.polls[c.group]--; g.polls[c.group] == 0 {
+		delete(g.polls, c.group)
+	}
+	c.enter(answering)
 }

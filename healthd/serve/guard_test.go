@@ -40,19 +40,17 @@ func guardedPort(t *testing.T, limits Limits) *guarded {
 func TestSweepHoldsEachPhaseToItsLimit(t *testing.T) {
 	for name, c := range map[string]struct {
 		phase int32
-		grace time.Duration
 		limit time.Duration
 	}{
-		"a head that drips":      {heading, 0, headTimeout},
-		"between requests":       {idling, 0, idleTimeout},
-		"an answer nobody reads": {answering, 0, sendTimeout},
-		"a long poll":            {answering, MaxWait, sendTimeout + MaxWait},
+		"a head that drips":      {heading, headTimeout},
+		"between requests":       {idling, idleTimeout},
+		"an answer nobody reads": {answering, sendTimeout},
+		"a long poll":            {waiting, sendTimeout + MaxWait},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := guardedPort(t, Limits{})
 			in, _ := dialled(t, g)
 			in.enter(c.phase)
-			in.grace.Store(int64(c.grace))
 			began := time.Unix(0, in.since.Load())
 			g.sweep(began.Add(c.limit))
 			if len(g.open) != 1 {
@@ -104,7 +102,52 @@ func TestPhasesFollowTheRequest(t *testing.T) {
 	if _, err := io.WriteString(out, "GET /health/web?wait=40s&after="+b.Latest().Tag()+" HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
 		t.Fatal(err)
 	}
-	waitFor(t, func() bool { return phase(answering)() && in().grace.Load() == int64(40*time.Second) })
+	waitFor(t, phase(waiting))
 	report(b, "web/app", healthd.Refused, 3)
 	waitFor(t, phase(idling))
+}
+
+// A controller that follows every service by long polls leaves room for the checks of the balancer beside it.
+func TestLongPollsKeepNobodyOut(t *testing.T) {
+	const places, checks = 8, 3
+	for name, c := range map[string]struct {
+		host   string
+		limits Limits
+		wait   int64 // how many do
+		keep   int64 // how many still do after the checks, whose places come free at their own time
+	}{
+		"from one address": {foreign(t), Limits{PerAddress: places}, places / 2, places / 2},
+		"from loopback":    {"127.0.0.1", Limits{Connections: places}, places, places - checks},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := board(t)
+			report(b, "web/app", healthd.OK, 1)
+			h := NewHTTP(HTTPSettings{Source: b, Limits: c.limits})
+			address := serving(t, c.host+":0", h)
+			for range places {
+				poll, err := net.Dial("tcp", address)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer poll.Close()
+				if _, err := io.WriteString(poll, "GET /health/web?wait=60s&after="+b.Latest().Tag()+" HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+					t.Fatal(err)
+				}
+			}
+			waitFor(t, func() bool { return h.waiting.Load() == c.wait })
+			client := http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+			for range checks {
+				resp, err := client.Get("http://" + address + "/health/web")
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := resp.Body.Close(); err != nil || resp.StatusCode != 200 {
+					t.Errorf("%d, %v", resp.StatusCode, err)
+				}
+			}
+			if n := h.waiting.Load(); n < c.keep {
+				t.Errorf("%d of %d long polls still wait", n, c.wait)
+			}
+		})
+	}
 }

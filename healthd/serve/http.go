@@ -16,7 +16,7 @@ import (
 // Limits of a listener. A zero field means its default.
 type Limits struct {
 	Connections int // at once; 512. Beyond it the one that has been idle longest is closed.
-	PerAddress  int // at once from one address (an IPv6 /64), loopback excepted; 64
+	PerAddress  int // at once from one address (an IPv6 /64), loopback excepted; 64. Half of them may be long polls.
 	Waiting     int // long polls at once; 256. Beyond it they are answered without waiting.
 }
 
@@ -114,7 +114,6 @@ type callerKey struct{}
 func (h *HTTP) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	caller, known := r.Context().Value(callerKey{}).(*conn)
 	if known {
-		caller.grace.Store(0)
 		caller.enter(answering)
 	}
 	b := h.books.latest()

@@ -71,7 +71,10 @@ func (h *HTTP) await(r *http.Request, p poll, find func(*book) *page, b *book) *
 	}
 	defer h.waiting.Add(-1)
 	if c, ok := r.Context().Value(callerKey{}).(*conn); ok {
-		c.grace.Store(int64(p.wait))
+		if !c.guard.await(c) {
+			return b
+		}
+		defer c.guard.answer(c)
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), p.wait)
 	defer cancel()
