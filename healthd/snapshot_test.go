@@ -143,6 +143,25 @@ func TestFailureEndsWithTheCheckThatFailed(t *testing.T) {
 	}
 }
 
+func TestOutdateMarksOnlyWhatIsTooOld(t *testing.T) {
+	s := after(after(stack(), "web", "app", "."), "api", "app", ".") // what is measured of api may be of any age
+	if s.Outdate(s.At) != s {
+		t.Error("changed although all is fresh")
+	}
+	before := fmt.Sprintf("%+v", *s)
+	next := s.Outdate(s.At.Add(time.Hour))
+	web, _ := next.Service("web")
+	if status(t, next, "web") != "pass, stale" || status(t, next, "api") != "pass" || next.Generation != s.Generation+1 || web.Generation != next.Generation {
+		t.Errorf("after an hour: %+v", next)
+	}
+	if orders, _ := web.Check("orders"); orders.Stale {
+		t.Error("what was never measured is stale")
+	}
+	if fmt.Sprintf("%+v", *s) != before || next.Outdate(next.At) != next {
+		t.Error("the published snapshot was modified, or marked twice")
+	}
+}
+
 func TestRestartServesTheLastSnapshotAsStale(t *testing.T) {
 	old := after(after(stack(), "web", "app", "..xx"), "api", "app", "xxx")
 	raw, err := json.Marshal(old)

@@ -47,7 +47,35 @@ func (c *Check) take(v Verdict, now time.Time) {
 	decided := v.Status != c.Verdict.Status || v.Last.Class.Status() == v.Status
 	c.Verdict, c.Awaited = v, false
 	c.Brought = c.Brought && v.Last.Class == OwnFault
-	c.Stale = c.Stale && !decided || v.Status != Unknown && c.MaxAge > 0 && now.Sub(v.Measured) > c.MaxAge
+	c.Stale = c.Stale && !decided || c.outdated(now)
+}
+
+func (c *Check) outdated(now time.Time) bool {
+	return c.Verdict.Status != Unknown && c.MaxAge > 0 && now.Sub(c.Verdict.Measured) > c.MaxAge
+}
+
+// Outdate gives the snapshot with the checks marked stale that were not measured for longer than they may, whether or not anything was
+// reported: a prober that hangs reports nothing. It is s itself where there are none.
+func (s *Snapshot) Outdate(now time.Time) *Snapshot {
+	aged := func(c Check) bool { return !c.Stale && c.outdated(now) }
+	next := s
+	for i := range s.Services {
+		if !slices.ContainsFunc(s.Services[i].Checks, aged) {
+			continue
+		}
+		if next == s {
+			copied := *s
+			copied.At, copied.Services, copied.Generation = now, slices.Clone(s.Services), s.Generation+1
+			next = &copied
+		}
+		svc := &next.Services[i]
+		svc.Checks, svc.Generation = slices.Clone(svc.Checks), next.Generation
+		for j := range svc.Checks {
+			svc.Checks[j].Stale = svc.Checks[j].Stale || svc.Checks[j].outdated(now)
+		}
+		svc.judge(now)
+	}
+	return next
 }
 
 // judge rolls the checks up. A status once known is never replaced by Unknown, for missing data is no failure: while a required check is

@@ -170,7 +170,7 @@ func (b *Board) flush(now time.Time) {
 	b.publish(b.Latest().Update(changes, now))
 }
 
-// Run publishes details and saves the snapshot, once a second if it changed and twice a minute if not, until ctx ends; then once more.
+// Run publishes details, marks what was not measured lately, and saves the snapshot, once a second if it changed and twice a minute if not, until ctx ends; then once more.
 func (b *Board) Run(ctx context.Context) error {
 	tick := time.NewTicker(beat)
 	defer tick.Stop()
@@ -183,7 +183,9 @@ func (b *Board) Run(ctx context.Context) error {
 		case <-tick.C:
 		}
 		b.mu.Lock()
-		b.flush(time.Now())
+		now := time.Now()
+		b.flush(now)
+		b.publish(b.Latest().Outdate(now))
 		b.mu.Unlock()
 		if s := b.Latest(); s.Generation != saved.generation || time.Since(saved.at) >= saveEvery {
 			b.save(&saved)

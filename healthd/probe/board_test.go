@@ -66,6 +66,29 @@ func TestVerdictsArePublishedAtOnceAndDetailsWithinASecond(t *testing.T) {
 	})
 }
 
+// A prober that hangs reports nothing, not even that it could not measure.
+func TestSilenceGoesStale(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := board(t, "")
+		stop := running(t, b.Run)
+		tell(b, healthd.OK, 1)
+		generation, limit := b.Latest().Generation, b.Latest().Services[0].Checks[0].MaxAge
+		time.Sleep(limit)
+		if status(b) != "pass" || b.Latest().Generation != generation {
+			t.Errorf("after %s: %s, generation %d was %d", limit, status(b), b.Latest().Generation, generation)
+		}
+		time.Sleep(time.Minute)
+		if status(b) != "pass, stale" || b.Latest().Generation != generation+1 {
+			t.Errorf("after a minute more: %s, generation %d was %d", status(b), b.Latest().Generation, generation)
+		}
+		tell(b, healthd.OK, 1)
+		if status(b) != "pass" {
+			t.Errorf("measured again: %s", status(b))
+		}
+		stop()
+	})
+}
+
 func TestWaitWakesEverybodyAndLosesNoChange(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := board(t, "")
