@@ -25,9 +25,10 @@ func NginxMain(dir string) string {
 	return b.String()
 }
 
-// NginxTemp is the part of the http context that keeps the temporary folders of nginx below dir.
+// NginxTemp is the part of the http context that keeps the temporary folders of nginx below dir, and writes no access log.
 func NginxTemp(dir string) string {
-	var b strings.Builder
+	b := strings.Builder{}
+	b.WriteString("    access_log off;\n")
 	for _, kind := range []string{"client_body", "proxy", "fastcgi", "uwsgi", "scgi"} {
 		fmt.Fprintf(&b, "    %s_temp_path %s/%s;\n", kind, dir, kind)
 	}

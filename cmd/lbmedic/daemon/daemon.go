@@ -53,11 +53,6 @@ func New(cfg *config.Config, version string, log *zap.Logger) (d *Daemon, err er
 		return nil, err
 	}
 	undo = append(undo, d.book.Close)
-	d.admin = &admin.Server{Socket: cfg.Admin.Socket, Version: version, Book: d.book, Log: log}
-	if err := d.admin.Listen(context.Background()); err != nil {
-		return nil, err
-	}
-	undo = append(undo, d.admin.Close)
 	if cfg.Health != nil {
 		d.sidecar, err = newSidecar(cfg.Health, filepath.Join(cfg.State, "health"), log)
 		if err != nil {
@@ -68,11 +63,11 @@ func New(cfg *config.Config, version string, log *zap.Logger) (d *Daemon, err er
 	d.sidecars = control.NewSidecars(client.New(client.Settings{}))
 	undo = append(undo, func() error { d.sidecars.Close(); return nil })
 	d.controllers = newControllers(cfg, d.book, d.sidecars, log)
-	d.admin.Replace(d.controllers.all)
+	d.admin = &admin.Server{Socket: cfg.Admin.Socket, Version: version, Controllers: d.controllers.all, Book: d.book, Log: log}
 	if d.sidecar != nil {
 		d.admin.Board = d.sidecar.board
 	}
-	return d, nil
+	return d, d.admin.Listen(context.Background())
 }
 
 // openBook opens the journal and says what it could not read.
