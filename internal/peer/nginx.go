@@ -22,6 +22,9 @@ type Nginx struct {
 func NginxMain(dir string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "daemon off;\npid %s/nginx.pid;\nerror_log %s/error.log notice;\nworker_processes 2;\n", dir, dir)
+	if os.Geteuid() != 0 { // in the user namespace of a cached version there is no user but root, and no `nobody` to become
+		b.WriteString("user root;\n")
+	}
 	return b.String()
 }
 
