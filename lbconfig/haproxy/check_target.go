@@ -20,7 +20,7 @@ func (s *Server) CheckTarget() (address string, port int, tls bool) {
 // CheckSaysProxy reports whether the check begins with a PROXY header: by check-send-proxy, or as the server's traffic does
 // where the check has neither a port nor an address of its own. no-check-send-proxy does not forbid that (seen on 2.2 to 3.2).
 func (s *Server) CheckSaysProxy() bool {
-	return s.CheckSendProxy || s.checksItself() && (s.SendProxy || s.SendProxyV2)
+	return s.CheckSendProxy || s.checksItself() && s.SendProxy
 }
 
 // checksItself reports whether the check connects where the traffic does.
@@ -40,4 +40,23 @@ func (s *Server) checkAt(spec string) bool {
 
 func checkSSL(tls bool) serverKeyword {
 	return serverKeyword{0, func(s *Server, _ string) bool { s.CheckSSL, s.CheckPlain = tls, !tls; return true }}
+}
+
+// proxyFlag is a part of the PROXY header. Each "no-" word takes away what its word gives, so that a part of another may be
+// left; any part that is left makes HAProxy send a header (seen on 2.2 to 3.2).
+type proxyFlag uint8
+
+const (
+	proxyV1 proxyFlag = 1 << iota
+	proxyV2
+	proxySSL
+	proxyCN
+)
+
+func sendProxy(f proxyFlag) serverKeyword {
+	return serverKeyword{0, func(s *Server, _ string) bool { s.proxy |= f; return true }}
+}
+
+func noSendProxy(f proxyFlag) serverKeyword {
+	return serverKeyword{0, func(s *Server, _ string) bool { s.proxy &^= f; return true }}
 }

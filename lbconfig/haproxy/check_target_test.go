@@ -39,6 +39,11 @@ var targetCases = map[string]string{
 	"v2 undone":                    "check send-proxy-v2 no-send-proxy-v2",
 	"v2 not undone":                "check send-proxy-v2 no-send-proxy",
 	"v1 not undone":                "check send-proxy no-send-proxy-v2",
+	"v2 with ssl-cn":               "check send-proxy-v2-ssl-cn",
+	"v2-ssl undone":                "check send-proxy-v2-ssl no-send-proxy-v2-ssl",
+	"v2-ssl half undone":           "check send-proxy-v2-ssl no-send-proxy-v2",
+	"v2-ssl-cn undone":             "check send-proxy-v2-ssl-cn no-send-proxy-v2-ssl-cn",
+	"v2 undone by v2-ssl":          "check send-proxy-v2 no-send-proxy-v2-ssl",
 	"check-send-proxy":             "check check-send-proxy port ONE",
 }
 

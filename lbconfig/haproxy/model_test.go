@@ -253,7 +253,8 @@ func TestSettingsOfOneSectionDoNotLeakIntoTheNext(t *testing.T) {
 }
 
 func FuzzModel(f *testing.F) {
-	for _, seed := range []string{"backend b\n server s 1.2.3.4:80 check\n", "defaults d\nbackend b from d\n default-server weight 1\n server-template s 1-3 h:80\n",
+	for _, seed := range []string{"defaults d\n acl a nbsrv\n acl b srv_is_up(\nbackend b from d\n http-request set-var(txn.n) %[nbsrv(')]nbsrv(x\n server s [::1]:1 check addr [::1]:\n",
+		"backend b\n server s 1.2.3.4:80 check\n", "defaults d\nbackend b from d\n default-server weight 1\n server-template s 1-3 h:80\n",
 		"global\n setenv A b\n.if defined(A)\n stats socket \"$A\" level\n.endif\n", "frontend f\n bind ::,[::]:1-2,\n acl x nbsrv( lt\n http-check send hdr\n",
 		"backend b\n option httpchk GET / \"a\\r\\nb:c\\r\\n\\r\\nd\"\n http-check expect ! comment\n use-server x\n timeout server\n cookie\n balance\n"} {
 		f.Add([]byte(seed))
@@ -268,9 +269,14 @@ func FuzzModel(f *testing.F) {
 		}
 		for _, p := range model.Backends() {
 			for _, s := range p.Servers {
-				if s.Name == "" || s.Inter <= 0 {
+				if s.Name == "" || s.Inter <= 0 || p.Server(s.Name) == nil {
 					t.Errorf("%+v", s)
 				}
+			}
+		}
+		for _, th := range model.Thresholds {
+			if th.Backend == "" && th.Proxy != "" {
+				t.Errorf("%+v", th)
 			}
 		}
 	})

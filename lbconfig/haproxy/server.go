@@ -57,12 +57,12 @@ type Server struct {
 	OnError      string
 	OnMarkedDown string
 	OnMarkedUp   string
-	SendProxy    bool // send-proxy
-	SendProxyV2  bool // send-proxy-v2 and its kin
+	SendProxy    bool // send-proxy or its kin
 	Namespace    string
 	ID           int // 0 where HAProxy numbers it
 
-	addrPort int // the port written behind addr
+	addrPort int       // the port written behind addr
+	proxy    proxyFlag // what of send-proxy and its kin is left
 }
 
 // serverKeyword is a word of a server or default-server line: how many words follow it, and what it sets.
@@ -73,27 +73,30 @@ type serverKeyword struct {
 
 // serverKeywords are the keywords of HAProxy 2.2 to 3.2 that either matter to us or take an argument.
 var serverKeywords = map[string]serverKeyword{
-	"check":               on(func(s *Server) *bool { return &s.Check }),
-	"no-check":            off(func(s *Server) *bool { return &s.Check }),
-	"agent-check":         on(func(s *Server) *bool { return &s.AgentCheck }),
-	"no-agent-check":      off(func(s *Server) *bool { return &s.AgentCheck }),
-	"backup":              on(func(s *Server) *bool { return &s.Backup }),
-	"no-backup":           off(func(s *Server) *bool { return &s.Backup }),
-	"disabled":            on(func(s *Server) *bool { return &s.Disabled }),
-	"enabled":             off(func(s *Server) *bool { return &s.Disabled }),
-	"ssl":                 on(func(s *Server) *bool { return &s.SSL }),
-	"no-ssl":              off(func(s *Server) *bool { return &s.SSL }),
-	"check-ssl":           checkSSL(true),
-	"no-check-ssl":        checkSSL(false),
-	"check-send-proxy":    on(func(s *Server) *bool { return &s.CheckSendProxy }),
-	"no-check-send-proxy": off(func(s *Server) *bool { return &s.CheckSendProxy }),
-	"non-stick":           on(func(s *Server) *bool { return &s.NonStick }),
-	"stick":               off(func(s *Server) *bool { return &s.NonStick }),
-	"send-proxy":          on(func(s *Server) *bool { return &s.SendProxy }),
-	"no-send-proxy":       off(func(s *Server) *bool { return &s.SendProxy }),
-	"send-proxy-v2":       on(func(s *Server) *bool { return &s.SendProxyV2 }),
-	"send-proxy-v2-ssl":   on(func(s *Server) *bool { return &s.SendProxyV2 }),
-	"no-send-proxy-v2":    off(func(s *Server) *bool { return &s.SendProxyV2 }),
+	"check":                   on(func(s *Server) *bool { return &s.Check }),
+	"no-check":                off(func(s *Server) *bool { return &s.Check }),
+	"agent-check":             on(func(s *Server) *bool { return &s.AgentCheck }),
+	"no-agent-check":          off(func(s *Server) *bool { return &s.AgentCheck }),
+	"backup":                  on(func(s *Server) *bool { return &s.Backup }),
+	"no-backup":               off(func(s *Server) *bool { return &s.Backup }),
+	"disabled":                on(func(s *Server) *bool { return &s.Disabled }),
+	"enabled":                 off(func(s *Server) *bool { return &s.Disabled }),
+	"ssl":                     on(func(s *Server) *bool { return &s.SSL }),
+	"no-ssl":                  off(func(s *Server) *bool { return &s.SSL }),
+	"check-ssl":               checkSSL(true),
+	"no-check-ssl":            checkSSL(false),
+	"check-send-proxy":        on(func(s *Server) *bool { return &s.CheckSendProxy }),
+	"no-check-send-proxy":     off(func(s *Server) *bool { return &s.CheckSendProxy }),
+	"non-stick":               on(func(s *Server) *bool { return &s.NonStick }),
+	"stick":                   off(func(s *Server) *bool { return &s.NonStick }),
+	"send-proxy":              sendProxy(proxyV1),
+	"no-send-proxy":           noSendProxy(proxyV1),
+	"send-proxy-v2":           sendProxy(proxyV2),
+	"no-send-proxy-v2":        noSendProxy(proxyV2),
+	"send-proxy-v2-ssl":       sendProxy(proxyV2 | proxySSL),
+	"no-send-proxy-v2-ssl":    noSendProxy(proxyV2 | proxySSL),
+	"send-proxy-v2-ssl-cn":    sendProxy(proxyV2 | proxySSL | proxyCN),
+	"no-send-proxy-v2-ssl-cn": noSendProxy(proxyV2 | proxySSL | proxyCN),
 
 	"addr":           {1, (*Server).checkAt},
 	"agent-addr":     text(func(s *Server) *string { return &s.AgentAddr }),
@@ -193,6 +196,7 @@ func (s *Server) apply(words []Word) (refused []Word) {
 
 // complete fills in HAProxy's own defaults.
 func (s *Server) complete() {
+	s.SendProxy = s.proxy != 0
 	if s.Inter == 0 {
 		s.Inter = 2 * time.Second
 	}
