@@ -25,7 +25,7 @@ type Outcome struct {
 
 // Apply makes edits of base live: it writes them, has the real program judge them, reloads, and proves the reload by
 // new workers that started after the signal, by old ones that were all told to stop, and by effect, the caller's own
-// probe. Without that proof the old bytes are put back, and nginx is brought back to them where it may have left them.
+// probe. Without edits it does the same for the files as they stand. Without that proof the old bytes are put back, and nginx is brought back to them where it may have left them.
 //
 // base is the closure that the edits were made for. If the files differ from it just before they are written, or from
 // what was judged just before the signal, the newer edit wins and ErrChanged is returned. The signal is held back until

@@ -645,3 +645,67 @@ func TestFailedWriteKeepsNothingOfOthers(t *testing.T) {
 		t.Errorf("kept %v, %v", c.out.Kept, err)
 	}
 }
+
+func TestFilesThatAreNewerThanTheWorkersArePending(t *testing.T) {
+	t.Parallel()
+	f := newFarm(t, peertest.One(t, "nginx"))
+	dir := filepath.Dir(f.nginx.Config)
+	is := func(what string, want bool) {
+		t.Helper()
+		if got, err := f.instance.Pending(f.instance.Load()); err != nil || (len(got) > 0) != want {
+			t.Errorf("%s: got %v, %v", what, got, err)
+		}
+	}
+	live := func() {
+		t.Helper()
+		if out, err := f.instance.Apply(t.Context(), f.instance.Load(), nil, noProbe); err != nil || !out.Applied {
+			t.Fatal(out, err)
+		}
+		is("after a reload", false)
+	}
+	live()
+
+	long := time.Now().Add(-time.Hour)
+	if err := f.nginx.WriteConfig(strings.Replace(f.conf, "http {", "http {\n    include more.d/*;", 1)); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chtimes(f.nginx.Config, long, long); err != nil {
+		t.Fatal(err)
+	}
+	is("a new file that says it is old", true)
+	live()
+
+	write(t, dir, map[string]string{"there": "# nothing\n"})
+	live()
+	if err := os.Mkdir(filepath.Join(dir, "more.d"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("../there", filepath.Join(dir, "more.d", "link")); err != nil {
+		t.Fatal(err)
+	}
+	is("a new link to an old file", true)
+	live()
+
+	// A worker that replaces a dead one is younger than the file, and runs with what its master knows.
+	if err := f.nginx.WriteConfig(f.conf); err != nil {
+		t.Fatal(err)
+	}
+	workers, err := Workers(f.nginx.PID())
+	if err != nil || len(workers) == 0 {
+		t.Fatal(workers, err)
+	}
+	youngest := workers[len(workers)-1]
+	if err := syscall.Kill(youngest.PID, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "a worker in its place", func() bool {
+		now, err := Workers(f.nginx.PID())
+		return err == nil && len(now) == 2 && now[1].PID != youngest.PID && now[0].PID != youngest.PID
+	})
+	is("with a worker that replaced a dead one", true)
+
+	f.nginx.Stop()
+	if _, err := f.instance.Pending(f.instance.Load()); !errors.Is(err, ErrNoMaster) {
+		t.Errorf("without a master: %v", err)
+	}
+}

@@ -22,11 +22,16 @@ type Ticks uint64
 
 // now is the time since boot, on the clock of start times.
 func now() (Ticks, error) {
+	up, err := uptime()
+	return Ticks(up * ticksPerSecond / time.Second), err
+}
+
+func uptime() (time.Duration, error) {
 	var ts unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts); err != nil {
 		return 0, fmt.Errorf("read the time since boot: %w", err)
 	}
-	return Ticks(time.Duration(ts.Nano()) * ticksPerSecond / time.Second), nil
+	return time.Duration(ts.Nano()), nil
 }
 
 // since is the time from t back to an earlier start.

@@ -20,7 +20,8 @@ type Nginx struct {
 	Edit     bool // the operator allows edits in place
 
 	mu   sync.Mutex
-	seen *nginxSeen // the last look that went well
+	seen *nginxSeen                 // the last look that went well
+	live map[string]remediate.Admin // by row, as of the last look at files that nginx runs with; nil before the first
 }
 
 // noEdit is why an order is refused before anything is written down.
@@ -67,11 +68,18 @@ func (n *Nginx) read(now time.Time) (nginxSeen, error) {
 	if p, bad := firstError(closure.Problems); bad {
 		return seen, fmt.Errorf("read the configuration: %s", p)
 	}
+	pending, cannot := n.Instance.Pending(closure) // where this cannot be told the files are believed; Act says why
+	live := map[string]remediate.Admin{}
 	meaning := closure.Meaning()
 	for _, u := range meaning.Upstreams {
 		b := Backend{Backend: remediate.Backend{Name: u.Name, OrdersOnly: "each change here is a reload; only an operator orders one"}, Sidecars: map[string]string{}}
 		for i := range u.Servers {
-			b.Servers = append(b.Servers, nginxRow(&u.Servers[i]))
+			row, key := nginxRow(&u.Servers[i]), u.Name+" "+u.Servers[i].Name()
+			if pending[u.Servers[i].File.Source.Path] {
+				row.Admin = n.lived(key, row.Admin)
+			}
+			live[key] = row.Admin
+			b.Servers = append(b.Servers, row)
 		}
 		seen.observation.Backends = append(seen.observation.Backends, b)
 	}
@@ -79,8 +87,24 @@ func (n *Nginx) read(now time.Time) (nginxSeen, error) {
 	if d := meaning.WorkerShutdownTimeout; d > 0 {
 		seen.bounds = "worker_shutdown_timeout " + d.String()
 	}
+	if cannot == nil && (len(pending) == 0 || n.live != nil) {
+		n.live = live
+	}
 	seen.stampAll(n.Instance.PIDFile, closure)
+	seen.whole = seen.whole && len(pending) == 0 // a reload leaves no trace in the files
 	return seen, nil
+}
+
+// lived is what nginx runs a server with while its file holds what may not be live yet. What was never seen live counts
+// as in service: a server that is taken for drained and is not loses requests when it is stopped.
+func (n *Nginx) lived(key string, written remediate.Admin) remediate.Admin {
+	if n.live == nil {
+		return 0
+	}
+	if was, ok := n.live[key]; ok {
+		return was
+	}
+	return written
 }
 
 func nginxRow(s *nginx.Server) remediate.Server {
@@ -128,7 +152,13 @@ func (n *Nginx) Act(ctx context.Context, _ remediate.Generation, a remediate.Act
 		return remediate.Refused, text(err)
 	}
 	if len(edits) == 0 {
-		return remediate.Done, "it is so already"
+		pending, err := n.Instance.Pending(base)
+		if err != nil {
+			return remediate.Refused, text(err)
+		}
+		if len(pending) == 0 {
+			return remediate.Done, "it is so already"
+		} // it is written and perhaps not live, as after a crash before the reload: apply what stands there
 	}
 	outcome, err := n.Instance.Apply(ctx, base, edits, n.accepts(base))
 	switch {

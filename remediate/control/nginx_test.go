@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -94,6 +95,109 @@ func TestAnOrderOnNginxIsOneWordAndAReload(t *testing.T) {
 			t.Errorf("the file ends as %s, %v", got, err)
 		}
 	})
+}
+
+// The word stands in the file, and whoever wrote it was killed before the reload.
+func TestAnOrderMakesLiveWhatWasOnlyWritten(t *testing.T) {
+	peertest.Each(t, "nginx", func(t *testing.T, prog peer.Program) {
+		dir := peertest.Dir(t)
+		address := fmt.Sprintf("127.0.0.1:%d", peertest.Port(t))
+		var hits atomic.Int64
+		app := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { hits.Add(1) }))
+		t.Cleanup(app.Close)
+		other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+		t.Cleanup(other.Close)
+		name := app.Listener.Addr().String()
+		config := peer.NginxMain(dir) + "events {}\nhttp {\n" + peer.NginxTemp(dir) + "    upstream web { zone web 64k; server " + name + "; server " + other.Listener.Addr().String() +
+			"; }\n    server { listen " + address + "; location / { proxy_pass http://web; } }\n}\n"
+		n := peertest.Nginx(t, prog, dir, config, address)
+		b := &Nginx{Edit: true, Instance: &nginx.Instance{Validator: nginx.Validator{Program: prog.Path, Prefix: dir, Conf: n.Config}, PIDFile: n.PIDFile}}
+		reached := func() bool {
+			t.Helper()
+			before := hits.Load()
+			for range 10 {
+				resp, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Get("http://" + address)
+				if err != nil {
+					t.Fatal(err)
+				}
+				resp.Body.Close()
+			}
+			return hits.Load() > before
+		}
+		workers := func() (pids []int) {
+			t.Helper()
+			all, err := nginx.Workers(n.PID())
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, w := range all {
+				if !w.ShuttingDown {
+					pids = append(pids, w.PID)
+				}
+			}
+			return pids
+		}
+
+		for written := false; !written; { // later than the workers, on clocks with ticks of 10 ms
+			if err := n.WriteConfig(strings.Replace(config, name+";", name+" down;", 1)); err != nil {
+				t.Fatal(err)
+			}
+			pending, err := b.Instance.Pending(b.Instance.Load())
+			if err != nil {
+				t.Fatal(err)
+			}
+			written = pending[n.Config]
+		}
+		if !reached() {
+			t.Fatal("out without a reload")
+		}
+		book := openBook(t, filepath.Join(dir, "state"))
+		defer book.Close()
+		sidecars := NewSidecars(client.New(client.Settings{}))
+		defer sidecars.Close()
+		ctl := New(Settings{Name: "internal", Policy: func(time.Time) remediate.Policy { return remediate.DefaultPolicy() }}, b, book, sidecars, zaptest.NewLogger(t))
+		if err := ctl.Do(t.Context(), Order{Backend: "web", Server: name, Want: remediate.Drain, By: "alice"}); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		if err := ctl.AwaitDrained(ctx, "web", name, func(p Progress) { t.Log(p) }); err != nil {
+			t.Fatal(err)
+		}
+		if reached() {
+			t.Error("requests reach a drained server")
+		}
+		before := workers()
+		again := remediate.Action{Target: remediate.Target{Backend: "web", Server: name}, Verb: remediate.Drain}
+		if result, why := b.Act(t.Context(), remediate.Generation{}, again); result != remediate.Done || why != "it is so already" {
+			t.Errorf("a second time: %v %s", result, why)
+		}
+		if after := workers(); !slices.Equal(before, after) {
+			t.Errorf("reloaded without need: %v, then %v", before, after)
+		}
+	})
+}
+
+// Somebody's edit that awaits its reload neither ends an order nor fulfils one.
+func TestWhatIsOnlyWrittenDoesNotCount(t *testing.T) {
+	out := remediate.ForcedMaint | remediate.ForcedDrain
+	known := map[string]remediate.Admin{"web in": 0, "web out": out}
+	for name, tt := range map[string]struct {
+		live          map[string]remediate.Admin
+		key           string
+		written, want remediate.Admin
+	}{
+		"out, the word is gone":  {known, "web out", 0, out},
+		"out, another edit":      {known, "web out", out, out},
+		"in, the word is there":  {known, "web in", out, 0},
+		"a new server":           {known, "web new", out, out},
+		"never seen live":        {nil, "web out", out, 0},
+		"never seen live and in": {nil, "web in", 0, 0},
+	} {
+		if got := (&Nginx{live: tt.live}).lived(tt.key, tt.written); got != tt.want {
+			t.Errorf("%s: got %v", name, got)
+		}
+	}
 }
 
 // A folder of many files is read when one of them changes, and not each two seconds.
