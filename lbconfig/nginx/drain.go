@@ -88,29 +88,28 @@ func (s *Server) downEdits(down bool) []lbconfig.Edit {
 	return edits
 }
 
-// findServer finds the one line that the two names mean.
+// findServer finds the one line that the two names mean, whatever the case of their letters.
 func findServer(m *Model, upstream, server string) (*Upstream, *Server, error) {
 	var ups []*Upstream
 	for i := range m.Upstreams {
-		if m.Upstreams[i].Name == upstream {
-			ups = append(ups, &m.Upstreams[i])
-		}
+		ups = append(ups, &m.Upstreams[i])
 	}
+	ups = named(ups, upstream, func(u *Upstream) (string, bool) { return u.Name, true })
 	if len(ups) == 0 {
 		return nil, nil, refuse(UnknownUpstream, "there is no upstream %q; there are %s", upstream, m.upstreamNames())
 	}
-	var u *Upstream
 	var found []*Server
+	of := map[*Server]*Upstream{}
 	for _, up := range ups { // http and stream may each have one of that name
 		for i := range up.Servers {
-			if up.Servers[i].Name() == server {
-				u, found = up, append(found, &up.Servers[i])
-			}
+			s := &up.Servers[i]
+			found, of[s] = append(found, s), up
 		}
 	}
+	found = named(found, server, func(s *Server) (string, bool) { return s.Name(), s.Port != "" })
 	switch {
 	case len(found) == 1:
-		return u, found[0], nil
+		return of[found[0]], found[0], nil
 	case len(found) == 0:
 		return nil, nil, noServer(ups, server)
 	}
@@ -122,6 +121,24 @@ func findServer(m *Model, upstream, server string) (*Upstream, *Server, error) {
 		places = append(places, s.Place().String())
 	}
 	return nil, nil, refuse(Ambiguous, "upstream %s has %s more than once: %s; leave one line", upstream, server, strings.Join(places, ", "))
+}
+
+// named picks those of that name. Where none is spelled so, it is those that differ in the case of letters alone, as
+// nginx has it; but for the path of a socket, which is not folded.
+func named[T any](all []T, name string, nameOf func(T) (is string, fold bool)) (exact []T) {
+	var alike []T
+	for _, one := range all {
+		is, fold := nameOf(one)
+		if is == name {
+			exact = append(exact, one)
+		} else if fold && equalFold(is, name) {
+			alike = append(alike, one)
+		}
+	}
+	if exact != nil {
+		return exact
+	}
+	return alike
 }
 
 func noServer(ups []*Upstream, server string) error {

@@ -84,6 +84,27 @@ func TestReadyRemovesWhatSomeoneElseWrote(t *testing.T) {
 	}
 }
 
+func TestNamesAreComparedAsNginxDoes(t *testing.T) {
+	for name, tt := range map[string]struct{ from, upstream, server, want string }{
+		"upstream":     {"http { upstream Web { server a:1; server b:1; } }", "wEB", "a:1", "http { upstream Web { server a:1 down; server b:1; } }"},
+		"server":       {"http { upstream u { server App.Local; server b:1; } }", "u", "app.local:80", "http { upstream u { server App.Local down; server b:1; } }"},
+		"exact server": {"http { upstream u { server A:1; server a:1; } }", "u", "a:1", "http { upstream u { server A:1; server a:1 down; } }"},
+		"exact upstream": {"http { upstream U { server a:1; server b:1; } } stream { upstream u { server a:1; server b:1; } }", "u", "a:1",
+			"http { upstream U { server a:1; server b:1; } } stream { upstream u { server a:1 down; server b:1; } }"},
+	} {
+		if got := edited(t, closureOf(memory{"/n": tt.from}), tt.upstream, tt.server, true); got != tt.want {
+			t.Errorf("%s: got %q", name, got)
+		}
+	}
+	for server, want := range map[string]Reason{"unix:/a": UnknownServer, "bb:1": Ambiguous} {
+		_, err := SetDown(closureOf(memory{"/n": "http { upstream u { server unix:/A; server Bb:1; server bB:1; } }"}), "u", server, true)
+		var r *Refusal
+		if !errors.As(err, &r) || r.Reason != want {
+			t.Errorf("%s: got %v", server, err)
+		}
+	}
+}
+
 func TestDownIsRefusedWithAReason(t *testing.T) {
 	tests := map[string]struct {
 		files            memory
