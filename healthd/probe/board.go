@@ -18,6 +18,13 @@ const (
 	saveEvery = 30 * time.Second
 )
 
+// A snapshot of many checks takes milliseconds to make, and after a start or an outage all of them change at once: those are published at
+// most once a gap, while Run is there to do it.
+const (
+	many = 256
+	gap  = 20 * time.Millisecond
+)
+
 // Settings of a Board.
 type Settings struct {
 	Services []Service
@@ -36,6 +43,9 @@ type Board struct {
 	verdict map[key]healthd.Verdict // newer than the edition or the same
 	pending map[key]bool            // whose verdict is newer
 	orders  orders
+	flushed time.Time     // when verdicts were last published
+	running bool          // Run is
+	due     chan struct{} // tells Run to publish a gap from now
 }
 
 type key struct{ service, check string }
@@ -53,7 +63,7 @@ func NewBoard(s Settings) (*Board, error) {
 	if _, err := rand.Read(id); err != nil {
 		return nil, fmt.Errorf("name this run of the sidecar: %w", err)
 	}
-	b := &Board{dir: s.Dir, problem: s.Problem}
+	b := &Board{dir: s.Dir, problem: s.Problem, due: make(chan struct{}, 1)}
 	if b.problem == nil {
 		b.problem = func(error) {}
 	}
@@ -132,7 +142,8 @@ func (b *Board) publish(s *healthd.Snapshot) {
 	close(old.over)
 }
 
-// Report takes the outcome of one probe. A change of a verdict is published at once, details within a second.
+// Report takes the outcome of one probe. A change of a verdict is published at once, or 20 ms later where there are many; details within a
+// second.
 func (b *Board) Report(service, check string, o healthd.Outcome) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -143,9 +154,17 @@ func (b *Board) Report(service, check string, o healthd.Outcome) {
 	}
 	v := old.Step(o, b.rules[k])
 	b.verdict[k], b.pending[k] = v, true
-	if v.Status != old.Status || b.marked(k) {
-		b.flush(o.At.Add(o.Took))
+	if v.Status == old.Status && !b.marked(k) {
+		return
 	}
+	if b.running && len(b.verdict) >= many && time.Since(b.flushed) < gap {
+		select {
+		case b.due <- struct{}{}:
+		default: // it knows
+		}
+		return
+	}
+	b.flush(o.At.Add(o.Took))
 }
 
 // marked reports whether the check is published as stale or awaited, which the outcome at hand may end.
@@ -168,18 +187,38 @@ func (b *Board) flush(now time.Time) {
 	}
 	clear(b.pending)
 	b.publish(b.Latest().Update(changes, now))
+	b.flushed = time.Now()
 }
 
 // Run publishes details, marks what was not measured lately, and saves the snapshot, once a second if it changed and twice a minute if not, until ctx ends; then once more.
 func (b *Board) Run(ctx context.Context) error {
+	b.mu.Lock()
+	b.running = true
+	b.mu.Unlock()
 	tick := time.NewTicker(beat)
 	defer tick.Stop()
 	var saved save
+	var later <-chan time.Time
 	for {
 		select {
 		case <-ctx.Done():
+			b.mu.Lock()
+			b.running = false
+			b.flush(time.Now())
+			b.mu.Unlock()
 			b.save(&saved)
 			return nil
+		case <-b.due:
+			if later == nil {
+				later = time.After(gap)
+			}
+			continue
+		case <-later:
+			later = nil
+			b.mu.Lock()
+			b.flush(time.Now())
+			b.mu.Unlock()
+			continue
 		case <-tick.C:
 		}
 		b.mu.Lock()

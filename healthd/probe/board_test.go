@@ -3,9 +3,11 @@ package probe
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -64,6 +66,41 @@ func TestVerdictsArePublishedAtOnceAndDetailsWithinASecond(t *testing.T) {
 		b.Report("web", "gone", healthd.NewOutcome(time.Now(), 0, healthd.Refused, ""))
 		stop()
 	})
+}
+
+// After a start, and after an outage, everything changes at once.
+func TestManyChangesAreTakenInOneGo(t *testing.T) {
+	const services = 10_000
+	var all []Service
+	for i := range services {
+		all = append(all, Service{Name: fmt.Sprintf("s%05d", i), Checks: []Check{{Name: "app", Probe: passes}}})
+	}
+	b, err := NewBoard(Settings{Services: all})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stop := running(t, b.Run)
+	defer stop()
+	for !func() bool { b.mu.Lock(); defer b.mu.Unlock(); return b.running }() {
+		runtime.Gosched()
+	}
+	start, before := time.Now(), b.Latest().Generation
+	for _, s := range all {
+		b.Report(s.Name, "app", healthd.NewOutcome(time.Now(), 0, healthd.OK, ""))
+	}
+	for s := b.Latest(); !s.Settled(); {
+		if s, err = b.Wait(t.Context(), s.Generation); err != nil {
+			t.Fatal(err)
+		}
+	}
+	took, editions := time.Since(start), b.Latest().Generation-before
+	t.Logf("%d first outcomes took %s and %d editions", services, took, editions)
+	if limit := uint64(took/gap) + 3; editions > limit {
+		t.Errorf("%d editions in %s, want %d at most", editions, took, limit)
+	}
+	if took > time.Second && !testing.Short() {
+		t.Errorf("took %s", took)
+	}
 }
 
 // A prober that hangs reports nothing, not even that it could not measure.
