@@ -58,3 +58,10 @@ func (t Threshold) holds(n int) bool {
 	}
 	return t.Low <= n && n <= t.High
 }
+
+func (t Threshold) because(backend string) string {
+	if t.Op == "" {
+		return fmt.Sprintf("%s counts the servers of %s in a way that cannot be judged", t.Place, backend)
+	}
+	return fmt.Sprintf("nbsrv(%s) %s %d at %s would change its answer", backend, t.Op, t.Low, t.Place)
+}

@@ -171,6 +171,8 @@ func readSetting(t *testing.T, v *View, word string) {
 		v.Backend.OrdersOnly = value
 	case "nbsrv-lt":
 		v.Backend.Thresholds = append(v.Backend.Thresholds, Threshold{Op: "lt", Low: number(), High: number(), Place: "haproxy.cfg:9"})
+	case "counts":
+		v.Backend.Thresholds = append(v.Backend.Thresholds, Threshold{Place: "haproxy.cfg:9"})
 	case "min-percent":
 		v.Policy.MinPercent = number()
 	case "max-ejected":

@@ -207,7 +207,7 @@ func (t *tally) refuseLoss(c *count, l loss, ownSide bool) (Reason, string) {
 				n--
 			}
 			if th.crossed(before, n) {
-				return HoldThreshold, fmt.Sprintf("nbsrv(%s) %s %d at %s would change its answer", c.backend.Name, th.Op, th.Low, th.Place)
+				return HoldThreshold, th.because(c.backend.Name)
 			}
 		}
 	}
