@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -48,12 +49,13 @@ func TestLintPrintsWhatHAProxySaysWithItsPlace(t *testing.T) {
 func TestLintPrintsWhatNginxSaysWithItsPlace(t *testing.T) {
 	peertest.Each(t, "nginx", func(t *testing.T, prog peer.Program) {
 		dir := peertest.Dir(t)
-		good := "pid " + dir + "/pid;\nerror_log stderr;\nevents {}\nhttp {\n    access_log off;\n    upstream web { server 127.0.0.1:1; }\n    server { listen 127.0.0.1:8099; location / { proxy_pass http://web; } }\n}\n"
+		good := peer.NginxMain(dir) + "events {}\nhttp {\n" + peer.NginxTemp(dir) + "    root /var/empty;\n    upstream web { server 127.0.0.1:1; }\n    server { listen 127.0.0.1:8099; location / { proxy_pass http://web; } }\n}\n"
 		if code, out := lintText(t, prog, "good.conf", good); code != exitDone || !strings.Contains(out, "good.conf: valid, says ") {
 			t.Errorf("valid: status %d\n%s", code, out)
 		}
-		bad := strings.Replace(good, "access_log off;", "health_check;", 1)
-		if code, out := lintText(t, prog, "bad.conf", bad); code != exitFindings || !strings.Contains(out, "bad.conf:5:5: error nginx: ") {
+		bad := strings.Replace(good, "root /var/empty;", "health_check;", 1)
+		line := strings.Count(bad[:strings.Index(bad, "health_check")], "\n") + 1
+		if code, out := lintText(t, prog, "bad.conf", bad); code != exitFindings || !strings.Contains(out, fmt.Sprintf("bad.conf:%d:5: error nginx: ", line)) {
 			t.Errorf("invalid: status %d\n%s", code, out)
 		}
 	})
