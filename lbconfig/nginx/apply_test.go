@@ -249,6 +249,7 @@ func TestPortThatIsTakenIsDetectedWithoutALog(t *testing.T) {
 }
 
 func TestNameThatDoesNotResolveIsRefused(t *testing.T) {
+	peertest.Root(t)
 	peertest.Each(t, "nginx", func(t *testing.T, prog peer.Program) {
 		t.Parallel()
 		f := newFarm(t, prog)

@@ -65,6 +65,7 @@ func dumped(t testing.TB, prog peer.Program, dir, conf string) []string {
 
 // The order of globs, hidden files, brackets, and the folder that relative includes begin at are nginx's own.
 func TestClosureIsTheOneNginxReads(t *testing.T) {
+	peertest.Root(t)
 	files := map[string]string{
 		"etc/nginx.conf":              "events {}\nhttp { include conf.d/*.conf; include empty/*.conf; include [!a-c]x[^y]z.inc; include 'q?.inc'; include */deep.conf; include lit/\"eral.conf;\n include \\*lit*; include up/../one.inc; }\n",
 		"etc/conf.d/b.conf":           "include conf.d/sub/relative.inc;",

@@ -17,6 +17,7 @@ import (
 )
 
 func TestRealNginxVerdictsAndPlaces(t *testing.T) {
+	peertest.Root(t)
 	tests := map[string]struct {
 		http string // stands in line 4 of the file, within http
 		want string // the problems, one a line; empty: valid

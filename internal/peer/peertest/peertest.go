@@ -78,6 +78,15 @@ func stop(t testing.TB, p *peer.Process) {
 	}
 }
 
+// Root is for tests in which the real program has to become another user, or to write where only root may: a cached
+// version that runs without root is alone in its user namespace.
+func Root(t testing.TB) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		missing(t, "the real program needs root here; run the tests as root")
+	}
+}
+
 // Dir is a short-named folder that the peers may enter, removed when the test ends.
 func Dir(t testing.TB) string {
 	t.Helper()
