@@ -47,6 +47,7 @@ func TestLintPrintsWhatHAProxySaysWithItsPlace(t *testing.T) {
 }
 
 func TestLintPrintsWhatNginxSaysWithItsPlace(t *testing.T) {
+	peertest.Root(t) // nginx 1.18 opens its compiled-in error log
 	peertest.Each(t, "nginx", func(t *testing.T, prog peer.Program) {
 		dir := peertest.Dir(t)
 		good := peer.NginxMain(dir) + "events {}\nhttp {\n" + peer.NginxTemp(dir) + "    root /var/empty;\n    upstream web { server 127.0.0.1:1; }\n    server { listen 127.0.0.1:8099; location / { proxy_pass http://web; } }\n}\n"
