@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/lbmedic/lbmedic/internal/peer/peertest"
 )
 
 func TestOnlyFilesThatNobodyElseCouldWriteAreValidated(t *testing.T) {
@@ -30,8 +32,9 @@ func TestOnlyFilesThatNobodyElseCouldWriteAreValidated(t *testing.T) {
 				t.Fatal(err)
 			}
 			if tt.owner >= 0 {
+				peertest.Root(t)
 				if err := os.Chown(file, tt.owner, -1); err != nil {
-					t.Skipf("only root gives files away: %v", err)
+					t.Fatal(err)
 				}
 			}
 			for path, mode := range map[string]os.FileMode{file: tt.file, dir: tt.dir} {
