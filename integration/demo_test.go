@@ -9,8 +9,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
-	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -58,7 +56,7 @@ func TestTheDemoKeepsItsPromises(t *testing.T) {
 			}
 			t.Logf("in %s:\n%s", took, timeline.String())
 			checkSummary(t, summary.Bytes())
-			nothingIsLeft(t, program, timeline.String())
+			peertest.NothingLeft(t, program, timeline.String())
 		})
 	}
 }
@@ -107,49 +105,6 @@ func checkSummary(t *testing.T, text []byte) {
 	}
 }
 
-var demoFolder = regexp.MustCompile(`/tmp/lbm[0-9]+`)
-
-// nothingIsLeft looks for demos and their apps, for processes that the demo's folder is named to, and for the folder.
-func nothingIsLeft(t *testing.T, program, timeline string) {
-	t.Helper()
-	dir := demoFolder.FindString(timeline)
-	if dir == "" {
-		t.Fatalf("the timeline names no folder:\n%s", timeline)
-	}
-	if _, err := os.Stat(dir); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("%s is still there: %v", dir, err)
-	}
-	// A `haproxy -c` that was under way ends by itself a moment later.
-	var left []string
-	for deadline := time.Now().Add(5 * time.Second); ; {
-		if left = ofDemo(t, program, dir); len(left) == 0 || time.Now().After(deadline) {
-			break
-		}
-	}
-	for _, line := range left {
-		t.Errorf("still runs: %s", line)
-	}
-}
-
-// ofDemo are the command lines of the processes that belong to a demo in that folder.
-func ofDemo(t *testing.T, program, dir string) (left []string) {
-	t.Helper()
-	lines, err := filepath.Glob("/proc/[0-9]*/cmdline")
-	if err != nil || len(lines) == 0 {
-		t.Fatalf("no process can be seen: %v", err)
-	}
-	for _, path := range lines {
-		line, err := os.ReadFile(path)
-		if err != nil {
-			continue // it has ended
-		}
-		if text := strings.ReplaceAll(string(line), "\x00", " "); strings.Contains(text, program+" demo") || strings.Contains(text, dir+"/") {
-			left = append(left, path+": "+text)
-		}
-	}
-	return left
-}
-
 // An interrupt in the middle of the break, when the most is under way.
 func TestAnInterruptedDemoLeavesNothing(t *testing.T) {
 	peertest.One(t, "haproxy")
@@ -188,7 +143,7 @@ func TestAnInterruptedDemoLeavesNothing(t *testing.T) {
 	if bytes.Contains(rest, []byte("kept")) {
 		t.Errorf("a verdict on half a story:\n%s", rest)
 	}
-	nothingIsLeft(t, program, timeline.String())
+	peertest.NothingLeft(t, program, timeline.String())
 }
 
 func TestADemoWithoutHAProxyNamesThePackage(t *testing.T) {

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/lbmedic/lbmedic/internal/peer/peertest"
 )
 
 // terminal opens a pseudo terminal and returns the end that programs write to.
@@ -14,7 +16,7 @@ func terminal(t *testing.T) *os.File {
 	t.Helper()
 	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
 	if err != nil {
-		t.Skip("no pseudo terminals here: ", err)
+		peertest.Missing(t, "no pseudo terminals here: %v", err)
 	}
 	t.Cleanup(func() { master.Close() })
 	if err := unix.IoctlSetPointerInt(int(master.Fd()), unix.TIOCSPTLCK, 0); err != nil {
@@ -26,7 +28,7 @@ func terminal(t *testing.T) *os.File {
 	}
 	slave, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
 	if err != nil {
-		t.Skip("no pseudo terminals here: ", err)
+		peertest.Missing(t, "no pseudo terminals here: %v", err)
 	}
 	t.Cleanup(func() { slave.Close() })
 	return slave

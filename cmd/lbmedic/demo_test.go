@@ -4,10 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"io"
-	"os"
 	"os/exec"
-	"path/filepath"
-	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -15,8 +12,6 @@ import (
 
 	"github.com/lbmedic/lbmedic/internal/peer/peertest"
 )
-
-var demoFolder = regexp.MustCompile(`/tmp/lbm[0-9]+`)
 
 // An impatient person presses ^C again; `timeout -s INT` sends two signals by itself.
 func TestADemoThatIsInterruptedAgainLeavesNothing(t *testing.T) {
@@ -57,56 +52,5 @@ func TestADemoThatIsInterruptedAgainLeavesNothing(t *testing.T) {
 	if !errors.As(err, &exit) || exit.ExitCode() != 128+int(syscall.SIGINT) {
 		t.Errorf("%v", err)
 	}
-	dir := demoFolder.FindString(timeline.String())
-	if dir == "" {
-		t.Fatalf("the timeline names no folder:\n%s", timeline.String())
-	}
-	if _, err := os.Stat(dir); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("%s is still there: %v", dir, err)
-	}
-	// A `haproxy -c` that was under way ends by itself a moment later.
-	var left []string
-	for deadline := time.Now().Add(5 * time.Second); ; {
-		if left = running(t, dir, program); len(left) == 0 || time.Now().After(deadline) {
-			break
-		}
-	}
-	for _, line := range left {
-		t.Errorf("still runs: %s", line)
-	}
-}
-
-// running are the command lines of the processes that belong to a demo in that folder.
-func running(t *testing.T, dir, program string) (lines []string) {
-	t.Helper()
-	processes, err := filepath.Glob("/proc/[0-9]*")
-	if err != nil || len(processes) == 0 {
-		t.Fatalf("no process can be seen: %v", err)
-	}
-	for _, p := range processes {
-		line, err := os.ReadFile(filepath.Join(p, "cmdline"))
-		if err != nil {
-			continue // it has ended
-		}
-		// A worker of nginx names no folder; it runs the program all the same.
-		exe, _ := os.Readlink(filepath.Join(p, "exe"))
-		if strings.Contains(string(line), dir+"/") || exe == program || strings.HasPrefix(string(line), "nginx: worker") && inFolder(p, dir) {
-			lines = append(lines, p+" "+strings.ReplaceAll(string(line), "\x00", " "))
-		}
-	}
-	return lines
-}
-
-// inFolder says whether a process has a file below a folder open.
-func inFolder(process, dir string) bool {
-	names, err := filepath.Glob(filepath.Join(process, "fd", "*"))
-	if err != nil {
-		return false
-	}
-	for _, name := range names {
-		if file, err := os.Readlink(name); err == nil && strings.HasPrefix(file, dir+"/") {
-			return true
-		}
-	}
-	return false
+	peertest.NothingLeft(t, program, timeline.String())
 }

@@ -89,7 +89,7 @@ func TestTheLanguageIsToldFromTheContent(t *testing.T) {
 
 func TestLintWithoutAConfigurationJudgesWhatRuns(t *testing.T) {
 	if _, err := os.Stat(defaultConfigFile); err == nil {
-		t.Skip("this host has a configuration of its own")
+		peertest.Missing(t, "this host has a configuration of its own, %s; move it away", defaultConfigFile)
 	}
 	dir := peertest.Dir(t)
 	h := peertest.HAProxy(t, peertest.One(t, "haproxy"), dir, peer.HAProxyGlobal(dir)+"defaults\n    mode http\n    timeout client 1s\n    timeout server 1s\n    timeout connect 1s\nlisten l\n    bind unix@"+dir+"/l.sock\n")

@@ -16,6 +16,7 @@ import (
 
 	"github.com/lbmedic/lbmedic/healthd"
 	"github.com/lbmedic/lbmedic/healthd/probe"
+	"github.com/lbmedic/lbmedic/internal/peer/peertest"
 	"go.uber.org/goleak"
 )
 
@@ -246,7 +247,7 @@ func foreign(t *testing.T) string {
 			return n.IP.String()
 		}
 	}
-	t.Skip("this host has no address but loopback")
+	peertest.Missing(t, "this host has no address but loopback; give it one")
 	return ""
 }
 

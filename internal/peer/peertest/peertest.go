@@ -22,7 +22,7 @@ func versions(t testing.TB, kind string) []peer.Program {
 	t.Helper()
 	programs := peer.Cached(kind)
 	if len(programs) < 4 {
-		missing(t, "found %d of 4 versions of %s; run integration/peers.sh test", len(programs), kind)
+		Missing(t, "found %d of 4 versions of %s; run integration/peers.sh test", len(programs), kind)
 	}
 	return programs
 }
@@ -33,7 +33,7 @@ func One(t testing.TB, kind string) peer.Program {
 	if prog, ok := peer.Installed(kind); ok {
 		return prog
 	}
-	missing(t, "%s is not installed; run integration/peers.sh test", kind)
+	Missing(t, "%s is not installed; run integration/peers.sh test", kind)
 	return peer.Program{}
 }
 
@@ -45,7 +45,7 @@ func Version(t testing.TB, kind, version string) peer.Program {
 			return prog
 		}
 	}
-	missing(t, "%s %s is not among the cached versions; run integration/peers.sh test", kind, version)
+	Missing(t, "%s %s is not among the cached versions; run integration/peers.sh test", kind, version)
 	return peer.Program{}
 }
 
@@ -83,7 +83,7 @@ func stop(t testing.TB, p *peer.Process) {
 func Root(t testing.TB) {
 	t.Helper()
 	if os.Geteuid() != 0 {
-		missing(t, "the real program needs root here; run the tests as root")
+		Missing(t, "the real program needs root here; run the tests as root")
 	}
 }
 
@@ -112,7 +112,8 @@ func Port(t testing.TB) int {
 	return port
 }
 
-func missing(t testing.TB, format string, args ...any) {
+// Missing skips the test, or fails it where LBMEDIC_REQUIRE_PEERS=1, because this machine lacks what the test needs.
+func Missing(t testing.TB, format string, args ...any) {
 	t.Helper()
 	if os.Getenv("LBMEDIC_REQUIRE_PEERS") == "1" {
 		t.Fatalf(format, args...)
