@@ -63,6 +63,14 @@ type Outcome struct {
 	Took   time.Duration `json:"took"` // in nanoseconds
 	Class  Class         `json:"class"`
 	Detail string        `json:"detail,omitempty"` // what was observed: one line, see Line
+	Value  float64       `json:"value,omitempty"`  // what was measured, where that is not the time it took; see Unit
+	Unit   string        `json:"unit,omitempty"`   // of Value: percent, days, s, count, bytes, /min; empty: nothing but the time was measured
+}
+
+// Measured gives the outcome with what was measured beside the time it took.
+func (o Outcome) Measured(value float64, unit string) Outcome {
+	o.Value, o.Unit = value, unit
+	return o
 }
 
 // NewOutcome bounds and escapes the detail to one line of MaxDetail bytes.

@@ -27,8 +27,10 @@ type Service struct {
 	Since      time.Time `json:"since"`
 	Stale      bool      `json:"stale,omitempty"` // some of what Status rests on was not measured lately
 	Admin      Admin     `json:"admin"`
-	Generation uint64    `json:"generation"` // of the snapshot in which this service last changed
-	Checks     []Check   `json:"checks"`     // by name
+	Weight     int       `json:"weight"`            // percent of its share of the traffic that it is fit for: 100, less while it is slow, never 0
+	Suspect    []string  `json:"suspect,omitempty"` // shared dependencies, by check name, that fail and are not held against this instance, for they fail elsewhere too or nobody could be asked
+	Generation uint64    `json:"generation"`        // of the snapshot in which this service last changed
+	Checks     []Check   `json:"checks"`            // by name
 }
 
 // Check is one check of a service.
@@ -39,6 +41,8 @@ type Check struct {
 	Target      string        `json:"target,omitempty"`
 	Impact      Impact        `json:"impact"`
 	Shared      bool          `json:"shared,omitempty"` // a dependency that siblings use too
+	Group       string        `json:"group,omitempty"`  // of checks of which some suffice, see Group
+	Latency     Latency       `json:"latency"`          // of the last results
 	MaxAge      time.Duration `json:"max_age"`          // beyond which a measurement is stale; 0 means never
 	Verdict     Verdict       `json:"verdict"`
 	Stale       bool          `json:"stale,omitempty"`
