@@ -32,7 +32,12 @@ var clients = map[string][]string{
 		"github.com/coreos/go-systemd/v22", "github.com/goccy/go-yaml", "github.com/mattn/go-isatty", "github.com/prometheus/procfs", "github.com/spf13/cobra",
 		"github.com/spf13/pflag", "go.uber.org/zap",
 	},
-	"healthd":               {},
+	"healthd": {},
+	"healthd/check": {
+		"github.com/coreos/go-systemd/v22", "github.com/go-ldap/ldap/v3", "github.com/go-sql-driver/mysql", "github.com/jackc/pgx/v5", "github.com/miekg/dns",
+		"github.com/nats-io/nats.go", "github.com/prometheus/procfs", "github.com/rabbitmq/amqp091-go", "github.com/redis/go-redis/v9", "github.com/twmb/franz-go",
+		"go.mongodb.org/mongo-driver/v2", "google.golang.org/grpc",
+	},
 	"healthd/consul":        {"github.com/hashicorp/consul/api"},
 	"healthd/serve/grpc":    {"google.golang.org/grpc"},
 	"healthd/serve/metrics": {"github.com/prometheus/client_golang"},

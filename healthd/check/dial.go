@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"syscall"
+	"time"
 
 	"github.com/lbmedic/lbmedic/healthd"
 )
@@ -78,6 +79,24 @@ func dial(ctx context.Context, address string) (*net.TCPConn, error) {
 	}
 	return conn, nil
 }
+
+// failed makes the outcome of a probe that met an error: a wrongAnswer as it says, anything else as classify finds, with what was
+// awaited before the words of an error that is not the network's.
+func failed(ctx context.Context, start time.Time, awaited string, err error) healthd.Outcome {
+	if wrong, ok := errors.AsType[wrongAnswer](err); ok && !errors.Is(ctx.Err(), context.Canceled) {
+		return healthd.NewOutcome(start, time.Since(start), healthd.WrongAnswer, string(wrong))
+	}
+	class, detail := classify(ctx, err)
+	if class == healthd.WrongAnswer && awaited != "" {
+		detail = awaited + ": " + detail
+	}
+	return healthd.NewOutcome(start, time.Since(start), class, detail)
+}
+
+// wrongAnswer is a complete answer that is not the one expected.
+type wrongAnswer string
+
+func (w wrongAnswer) Error() string { return string(w) }
 
 // ownFaults are the errors of this host, which say nothing about the target. EPERM and EACCES come from a local firewall.
 var ownFaults = []error{

@@ -29,15 +29,16 @@ func TestForbiddenAddresses(t *testing.T) {
 func TestMetadataIsNeverReached(t *testing.T) {
 	for _, host := range []string{"169.254.169.254", "[::ffff:a9fe:a9fe]", "[fe80::1%25lo]", "[fd00:ec2::254]", "100.100.100.200"} {
 		for kind, target := range map[string]string{"http": "http://" + host + "/latest", "tcp": strings.ReplaceAll(host, "%25", "%") + ":80"} {
-			o := probe(t, kind, target, Settings{}, time.Second)
+			o := healthd.Outcome{}
+			if kind == "http" {
+				o = probeHTTP(t.Context(), target, HTTP{})
+			} else {
+				o = probeTCP(t.Context(), target)
+			}
 			if o.Class != healthd.OwnFault || !strings.Contains(o.Detail, "which no check may reach") {
 				t.Errorf("%s %s: %s: %q", kind, target, o.Class, o.Detail)
 			}
-			k, err := Find(kind)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := k.Validate(target, Settings{}); err == nil {
+			if _, err := New(kind, []string{target}, nil); err == nil {
 				t.Errorf("%s %s is a valid target", kind, target)
 			}
 		}
@@ -54,7 +55,7 @@ func TestRefusedConnectionIsSaidSo(t *testing.T) {
 		t.Fatal(err)
 	}
 	for kind, target := range map[string]string{"tcp": address, "http": "http://" + address} {
-		if o := probe(t, kind, target, Settings{}, 5*time.Second); o.Class != healthd.Refused || o.Detail != "connection refused" {
+		if o := probe(t, kind, target, nil, 5*time.Second); o.Class != healthd.Refused || o.Detail != "connection refused" {
 			t.Errorf("%s: %s: %q", kind, o.Class, o.Detail)
 		}
 	}
@@ -81,38 +82,34 @@ func TestErrorsOfTheOwnHostAccuseNobody(t *testing.T) {
 func TestTargetsAreValidated(t *testing.T) {
 	for name, c := range map[string]struct {
 		kind, target string
-		settings     Settings
+		settings     options
 		want         string // part of the error; empty for none
 	}{
-		"http":            {"http", "http://127.0.0.1:8080/healthz", Settings{}, ""},
-		"https":           {"http", "https://app.internal", Settings{}, ""},
-		"ipv6":            {"http", "http://[::1]:80/", Settings{}, ""},
-		"file":            {"http", "file:///etc/passwd", Settings{}, "is not a url"},
-		"gopher":          {"http", "gopher://127.0.0.1:70/", Settings{}, "is not a url"},
-		"newline":         {"http", "http://127.0.0.1/\nX: y", Settings{}, "is not a url"},
-		"no host":         {"http", "http:///healthz", Settings{}, "the host is missing"},
-		"port":            {"http", "http://127.0.0.1:70000/", Settings{}, "port"},
-		"method":          {"http", "http://127.0.0.1/", Settings{HTTP: HTTP{Method: "POST"}}, "none of GET, HEAD and OPTIONS"},
-		"range":           {"http", "http://127.0.0.1/", Settings{HTTP: HTTP{Status: []StatusRange{{300, 200}}}}, "no range"},
-		"header split":    {"http", "http://127.0.0.1/", Settings{HTTP: HTTP{Host: "a\r\nX: y"}}, "no host name"},
-		"match with head": {"http", "http://127.0.0.1/", Settings{HTTP: HTTP{Method: "HEAD", Match: "x"}}, "no body"},
-		"tcp":             {"tcp", "127.0.0.1:5432", Settings{}, ""},
-		"tcp no port":     {"tcp", "127.0.0.1", Settings{}, "not host:port"},
-		"tcp no host":     {"tcp", ":5432", Settings{}, "the host is missing"},
-		"tcp port 0":      {"tcp", "127.0.0.1:0", Settings{}, "1 to 65535"},
+		"http":            {"http", "http://127.0.0.1:8080/healthz", nil, ""},
+		"https":           {"http", "https://app.internal", nil, ""},
+		"ipv6":            {"http", "http://[::1]:80/", nil, ""},
+		"file":            {"http", "file:///etc/passwd", nil, "is not a url"},
+		"gopher":          {"http", "gopher://127.0.0.1:70/", nil, "is not a url"},
+		"newline":         {"http", "http://127.0.0.1/\nX: y", nil, "is not a url"},
+		"no host":         {"http", "http:///healthz", nil, "the host is missing"},
+		"port":            {"http", "http://127.0.0.1:70000/", nil, "port"},
+		"method":          {"http", "http://127.0.0.1/", options{"method": {"POST"}}, "none of GET, HEAD, OPTIONS"},
+		"range":           {"http", "http://127.0.0.1/", options{"status": {"300-200"}}, "no status code or range"},
+		"header split":    {"http", "http://127.0.0.1/", options{"host": {"a\r\nX: y"}}, "no host name"},
+		"match with head": {"http", "http://127.0.0.1/", options{"method": {"HEAD"}, "expect": {"x"}}, "no body"},
+		"tcp":             {"tcp", "127.0.0.1:5432", nil, ""},
+		"tcp no port":     {"tcp", "127.0.0.1", nil, "is not host:port"},
+		"tcp no host":     {"tcp", ":5432", nil, "the host is missing"},
+		"tcp port 0":      {"tcp", "127.0.0.1:0", nil, "1 to 65535"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			k, err := Find(c.kind)
-			if err != nil {
-				t.Fatal(err)
-			}
-			err = k.Validate(c.target, c.settings)
+			_, err := New(c.kind, []string{c.target}, c.settings)
 			if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
 				t.Errorf("got %v, want %q", err, c.want)
 			}
 		})
 	}
-	if _, err := Find("ftp"); err == nil || !strings.Contains(err.Error(), "[http tcp]") {
+	if _, err := Find("ftp"); err == nil || !strings.Contains(err.Error(), "none of [") {
 		t.Errorf("unknown kind: %v", err)
 	}
 }

@@ -25,28 +25,43 @@ const (
 	maxInterim = 5 // 1xx answers before the real one
 )
 
-// probeHTTP asks once over a fresh connection, which is closed by a reset. Redirects are an answer like any other and never followed;
+// httpKind asks once over a fresh connection, which is closed by a reset. Redirects are an answer like any other and never followed;
 // no proxy is taken from the environment; no encoding is offered, so nothing is decompressed.
-func probeHTTP(ctx context.Context, target string, s Settings) healthd.Outcome {
-	start := time.Now()
-	status, err := ask(ctx, target, s.HTTP)
-	if err == nil {
-		return timed(start, s, fmt.Sprintf("status %d", status))
-	}
-	if wrong, ok := errors.AsType[wrongAnswer](err); ok && !errors.Is(ctx.Err(), context.Canceled) {
-		return healthd.NewOutcome(start, time.Since(start), healthd.WrongAnswer, string(wrong))
-	}
-	class, detail := classify(ctx, err)
-	if class == healthd.WrongAnswer {
-		detail = "no http answer: " + detail
-	}
-	return healthd.NewOutcome(start, time.Since(start), class, detail)
+var httpKind = Kind{
+	Doc:         "a URL answers with a status, and a body, that is expected",
+	Target:      Option{Doc: "URL to ask", Type: URL, Secret: true},
+	Measurement: "responseTime",
+	Example:     "{http: http://127.0.0.1:8080/healthz, status: 200-299, expect: ready}",
+	Options: []Option{
+		{Key: "method", Doc: "HTTP method", Type: Word, Words: []string{"GET", "HEAD", "OPTIONS"}, Default: []string{"GET"}},
+		{Key: "host", Doc: "Host header and TLS server name instead of the URL's", Type: Host},
+		{Key: "status", Doc: "status codes that pass", Type: StatusCodes, List: true, Default: []string{"200-399"}},
+		{Key: "expect", Doc: "text that the body must contain", Type: Text},
+	},
+	New: func(s Settings) (Probe, error) {
+		h := HTTP{Method: s.Text("method"), Host: s.Text("host"), Match: s.Text("expect")}
+		for _, text := range s.Texts("status") {
+			r, err := ParseStatusRange(text)
+			if err != nil {
+				return nil, KeyError{"status", err}
+			}
+			h.Status = append(h.Status, r)
+		}
+		if err := validateHTTP(s.Target(), h); err != nil {
+			return nil, err
+		}
+		return func(ctx context.Context) healthd.Outcome { return probeHTTP(ctx, s.Target(), h) }, nil
+	},
 }
 
-// wrongAnswer is a complete answer that is not the one expected.
-type wrongAnswer string
-
-func (w wrongAnswer) Error() string { return string(w) }
+func probeHTTP(ctx context.Context, target string, s HTTP) healthd.Outcome {
+	start := time.Now()
+	status, err := ask(ctx, target, s)
+	if err == nil {
+		return passed(start, fmt.Sprintf("status %d", status))
+	}
+	return failed(ctx, start, "no http answer", err)
+}
 
 func ask(ctx context.Context, target string, s HTTP) (status int, err error) {
 	req, u, err := request(target, s)

@@ -25,6 +25,20 @@ type HTTP struct {
 // StatusRange is a range of HTTP status codes, both ends included.
 type StatusRange struct{ From, To int }
 
+// ParseStatusRange reads "200" or "200-399".
+func ParseStatusRange(text string) (StatusRange, error) {
+	low, high, isRange := strings.Cut(text, "-")
+	if !isRange {
+		high = low
+	}
+	from, err := strconv.Atoi(low)
+	to, err2 := strconv.Atoi(high)
+	if err != nil || err2 != nil || from < 100 || to > 599 || from > to {
+		return StatusRange{}, fmt.Errorf("%q is no status code or range of them such as 200 or 200-399", healthd.Line(text, 20))
+	}
+	return StatusRange{from, to}, nil
+}
+
 func (r StatusRange) String() string {
 	if r.From == r.To {
 		return strconv.Itoa(r.From)
@@ -54,7 +68,7 @@ func (s HTTP) expected() string {
 	return strings.Join(words, " or ")
 }
 
-func validateHTTP(target string, s Settings) error {
+func validateHTTP(target string, s HTTP) error {
 	u, err := url.Parse(target)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Opaque != "" {
 		return fmt.Errorf("http target %q is not a url like http://127.0.0.1:8080/healthz", healthd.Line(target, 80))
@@ -66,7 +80,7 @@ func validateHTTP(target string, s Settings) error {
 	if err := validateHostPort(u.Hostname(), port); err != nil {
 		return fmt.Errorf("http target %q: %w", healthd.Line(target, 80), err)
 	}
-	return s.HTTP.validate()
+	return s.validate()
 }
 
 func (s HTTP) validate() error {

@@ -48,48 +48,51 @@ func says(text string) func(net.Conn, *http.Request) {
 	return func(c net.Conn, _ *http.Request) { _, _ = io.WriteString(c, text) }
 }
 
-func probe(t *testing.T, kind, target string, s Settings, timeout time.Duration) healthd.Outcome {
+// options are the keys of a check beside its target.
+type options map[string][]string
+
+func probe(t *testing.T, kind, target string, o options, timeout time.Duration) healthd.Outcome {
 	t.Helper()
-	k, err := Find(kind)
+	p, err := New(kind, []string{target}, o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), timeout)
 	defer cancel()
-	return k.Run(ctx, target, s)
+	return p(ctx)
 }
 
 func TestHTTPAnswersAreJudged(t *testing.T) {
 	const ok = "HTTP/1.1 200 OK\r\n"
 	for name, c := range map[string]struct {
 		answer   string
-		settings HTTP
+		settings options
 		class    healthd.Class
 		detail   string
 	}{
-		"ok":                       {ok + "Content-Length: 2\r\n\r\nok", HTTP{}, healthd.OK, "status 200"},
-		"until close":              {ok + "\r\nall of it", HTTP{}, healthd.OK, "status 200"},
-		"http 1.0":                 {"HTTP/1.0 204 No Content\r\n\r\n", HTTP{}, healthd.OK, "status 204"},
-		"redirect is an answer":    {"HTTP/1.1 302 Found\r\nLocation: http://169.254.169.254/latest/\r\n\r\n", HTTP{}, healthd.OK, "status 302"},
-		"redirect not expected":    {"HTTP/1.1 302 Found\r\nLocation: file:///etc/passwd\r\n\r\n", HTTP{Status: []StatusRange{{200, 299}, {401, 401}}}, healthd.WrongAnswer, "status 302, expected 200 to 299 or 401"},
-		"fast 500":                 {"HTTP/1.1 500 Oh\r\nContent-Length: 0\r\n\r\n", HTTP{}, healthd.WrongAnswer, "status 500, expected 200 to 399"},
-		"404 wanted":               {"HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n", HTTP{Status: []StatusRange{{200, 299}, {404, 404}}}, healthd.OK, "status 404"},
-		"early hints before":       {"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" + ok + "Content-Length: 0\r\n\r\n", HTTP{}, healthd.OK, "status 200"},
-		"endless early hints":      {strings.Repeat("HTTP/1.1 103 Early Hints\r\n\r\n", 50), HTTP{}, healthd.WrongAnswer, "status 103, expected 200 to 399"},
-		"matching body":            {ok + "Content-Length: 7\r\n\r\ndb: yes", HTTP{Match: "db: yes"}, healthd.OK, "status 200"},
-		"wrong body":               {ok + "Content-Length: 6\r\n\r\ndb: no", HTTP{Match: "db: yes"}, healthd.WrongAnswer, `status 200, but "db: yes" is not in the body`},
-		"truncated body":           {ok + "Content-Length: 100\r\n\r\nhalf", HTTP{}, healthd.WrongAnswer, "status 200, but the body was cut off after 4 bytes"},
-		"truncated chunks":         {ok + "Transfer-Encoding: chunked\r\n\r\n5\r\nhalf", HTTP{}, healthd.WrongAnswer, "status 200, but the body was cut off after 4 bytes"},
-		"body too long":            {ok + "\r\n" + strings.Repeat("x", MaxBody+1), HTTP{}, healthd.WrongAnswer, "status 200, but a body longer than 65536 bytes"},
-		"body of the limit":        {ok + "\r\n" + strings.Repeat("x", MaxBody), HTTP{}, healthd.OK, "status 200"},
-		"compressed stays so":      {ok + "Content-Encoding: gzip\r\nContent-Length: 4\r\n\r\nzzzz", HTTP{Match: "zzzz"}, healthd.OK, "status 200"},
-		"garbage":                  {"SSH-2.0-OpenSSH_9.2\r\n", HTTP{}, healthd.WrongAnswer, `no http answer: malformed HTTP response "SSH-2.0-OpenSSH_9.2"`},
-		"garbage with a line feed": {"HTTP/1.1 20\x1b[31m OK\r\n\r\n", HTTP{}, healthd.WrongAnswer, `no http answer: malformed HTTP status code "20\x1b[31m"`},
-		"closed without a word":    {"", HTTP{}, healthd.WrongAnswer, "no http answer: unexpected EOF"},
-		"head has no body":         {ok + "Content-Length: 2\r\n\r\n", HTTP{Method: "HEAD"}, healthd.OK, "status 200"},
+		"ok":                       {ok + "Content-Length: 2\r\n\r\nok", nil, healthd.OK, "status 200"},
+		"until close":              {ok + "\r\nall of it", nil, healthd.OK, "status 200"},
+		"http 1.0":                 {"HTTP/1.0 204 No Content\r\n\r\n", nil, healthd.OK, "status 204"},
+		"redirect is an answer":    {"HTTP/1.1 302 Found\r\nLocation: http://169.254.169.254/latest/\r\n\r\n", nil, healthd.OK, "status 302"},
+		"redirect not expected":    {"HTTP/1.1 302 Found\r\nLocation: file:///etc/passwd\r\n\r\n", options{"status": {"200-299", "401-401"}}, healthd.WrongAnswer, "status 302, expected 200 to 299 or 401"},
+		"fast 500":                 {"HTTP/1.1 500 Oh\r\nContent-Length: 0\r\n\r\n", nil, healthd.WrongAnswer, "status 500, expected 200 to 399"},
+		"404 wanted":               {"HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n", options{"status": {"200-299", "404-404"}}, healthd.OK, "status 404"},
+		"early hints before":       {"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" + ok + "Content-Length: 0\r\n\r\n", nil, healthd.OK, "status 200"},
+		"endless early hints":      {strings.Repeat("HTTP/1.1 103 Early Hints\r\n\r\n", 50), nil, healthd.WrongAnswer, "status 103, expected 200 to 399"},
+		"matching body":            {ok + "Content-Length: 7\r\n\r\ndb: yes", options{"expect": {"db: yes"}}, healthd.OK, "status 200"},
+		"wrong body":               {ok + "Content-Length: 6\r\n\r\ndb: no", options{"expect": {"db: yes"}}, healthd.WrongAnswer, `status 200, but "db: yes" is not in the body`},
+		"truncated body":           {ok + "Content-Length: 100\r\n\r\nhalf", nil, healthd.WrongAnswer, "status 200, but the body was cut off after 4 bytes"},
+		"truncated chunks":         {ok + "Transfer-Encoding: chunked\r\n\r\n5\r\nhalf", nil, healthd.WrongAnswer, "status 200, but the body was cut off after 4 bytes"},
+		"body too long":            {ok + "\r\n" + strings.Repeat("x", MaxBody+1), nil, healthd.WrongAnswer, "status 200, but a body longer than 65536 bytes"},
+		"body of the limit":        {ok + "\r\n" + strings.Repeat("x", MaxBody), nil, healthd.OK, "status 200"},
+		"compressed stays so":      {ok + "Content-Encoding: gzip\r\nContent-Length: 4\r\n\r\nzzzz", options{"expect": {"zzzz"}}, healthd.OK, "status 200"},
+		"garbage":                  {"SSH-2.0-OpenSSH_9.2\r\n", nil, healthd.WrongAnswer, `no http answer: malformed HTTP response "SSH-2.0-OpenSSH_9.2"`},
+		"garbage with a line feed": {"HTTP/1.1 20\x1b[31m OK\r\n\r\n", nil, healthd.WrongAnswer, `no http answer: malformed HTTP status code "20\x1b[31m"`},
+		"closed without a word":    {"", nil, healthd.WrongAnswer, "no http answer: unexpected EOF"},
+		"head has no body":         {ok + "Content-Length: 2\r\n\r\n", options{"method": {"HEAD"}}, healthd.OK, "status 200"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			o := probe(t, "http", app(t, says(c.answer)), Settings{HTTP: c.settings}, 5*time.Second)
+			o := probe(t, "http", app(t, says(c.answer)), c.settings, 5*time.Second)
 			if o.Class != c.class || o.Detail != c.detail {
 				t.Errorf("got %s: %q, want %s: %q", o.Class, o.Detail, c.class, c.detail)
 			}
@@ -105,7 +108,7 @@ func TestHTTPAsksAsItWasTold(t *testing.T) {
 		seen <- r
 		says("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")(c, r)
 	})
-	if o := probe(t, "http", url+"?a=b#frag", Settings{HTTP: HTTP{Host: "shop.example"}}, 5*time.Second); o.Class != healthd.OK {
+	if o := probe(t, "http", url+"?a=b#frag", options{"host": {"shop.example"}}, 5*time.Second); o.Class != healthd.OK {
 		t.Fatal(o)
 	}
 	r := <-seen
@@ -135,7 +138,7 @@ func TestHTTPEndsAtTheDeadline(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			url := app(t, answer)
 			start := time.Now()
-			o := probe(t, "http", url, Settings{}, 60*time.Millisecond)
+			o := probe(t, "http", url, nil, 60*time.Millisecond)
 			if o.Class != healthd.TimedOut || o.Detail != "no answer in time" {
 				t.Errorf("got %s: %q", o.Class, o.Detail)
 			}
@@ -153,25 +156,14 @@ func TestHTTPHeadThatNeverEndsIsCutOff(t *testing.T) {
 			_, err = io.WriteString(c, "X-Pad: "+strings.Repeat("x", 1000)+"\r\n")
 		}
 	})
-	if o := probe(t, "http", url, Settings{}, 10*time.Second); o.Class != healthd.WrongAnswer || !strings.HasPrefix(o.Detail, "no http answer") {
-		t.Errorf("got %s: %q", o.Class, o.Detail)
-	}
-}
-
-func TestSlowAnswerDegrades(t *testing.T) {
-	url := app(t, says("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"))
-	o := probe(t, "http", url, Settings{Warn: time.Nanosecond}, 5*time.Second)
-	if o.Class != healthd.Degraded || !strings.Contains(o.Detail, "warned above 1ns") {
-		t.Errorf("got %s: %q", o.Class, o.Detail)
-	}
-	if o := probe(t, "http", url, Settings{Warn: time.Minute}, 5*time.Second); o.Class != healthd.OK {
+	if o := probe(t, "http", url, nil, 10*time.Second); o.Class != healthd.WrongAnswer || !strings.HasPrefix(o.Detail, "no http answer") {
 		t.Errorf("got %s: %q", o.Class, o.Detail)
 	}
 }
 
 // The probe's connection must leave no TIME_WAIT: the app sees a reset, not an orderly end.
 func TestEveryKindClosesWithAReset(t *testing.T) {
-	for _, kind := range Names() {
+	for _, kind := range []string{"http", "tcp"} {
 		t.Run(kind, func(t *testing.T) {
 			l, err := net.Listen("tcp", "127.0.0.1:0")
 			if err != nil {
@@ -200,7 +192,7 @@ func TestEveryKindClosesWithAReset(t *testing.T) {
 			if kind == "http" {
 				target = "http://" + target
 			}
-			if o := probe(t, kind, target, Settings{}, 5*time.Second); o.Class != healthd.OK {
+			if o := probe(t, kind, target, nil, 5*time.Second); o.Class != healthd.OK {
 				t.Fatalf("got %s: %q", o.Class, o.Detail)
 			}
 			if err := <-ended; err == nil || !strings.Contains(err.Error(), "connection reset") {
@@ -213,10 +205,10 @@ func TestEveryKindClosesWithAReset(t *testing.T) {
 func TestCancelledProbeAccusesNobody(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	url := app(t, func(c net.Conn, _ *http.Request) { cancel(); _, _ = io.Copy(io.Discard, c) })
-	if o := probeHTTP(ctx, url, Settings{}); o.Class != healthd.OwnFault {
+	if o := probeHTTP(ctx, url, HTTP{}); o.Class != healthd.OwnFault {
 		t.Errorf("got %s: %q", o.Class, o.Detail)
 	}
-	if o := probeTCP(ctx, "127.0.0.1:9", Settings{}); o.Class != healthd.OwnFault {
+	if o := probeTCP(ctx, "127.0.0.1:9"); o.Class != healthd.OwnFault {
 		t.Errorf("got %s: %q", o.Class, o.Detail)
 	}
 }
@@ -253,15 +245,8 @@ func TestHTTPSendsTheUserOfItsURL(t *testing.T) {
 		}
 	}))
 	defer server.Close()
-	kind, err := Find("http")
-	if err != nil {
-		t.Fatal(err)
-	}
 	target := strings.Replace(server.URL, "http://", "http://probe:s%3Acret@", 1)
-	if err := kind.Validate(target, Settings{}); err != nil {
-		t.Error(err)
-	}
-	if o := kind.Run(t.Context(), target, Settings{}); o.Class != healthd.OK || strings.Contains(o.Detail, "cret") {
+	if o := probe(t, "http", target, nil, 5*time.Second); o.Class != healthd.OK || strings.Contains(o.Detail, "cret") {
 		t.Errorf("got %+v", o)
 	}
 }

@@ -11,25 +11,38 @@ import (
 	"github.com/lbmedic/lbmedic/healthd"
 )
 
-// probeTCP connects to host:port and closes with a reset.
-func probeTCP(ctx context.Context, target string, s Settings) healthd.Outcome {
+// tcpKind connects to host:port and closes with a reset.
+var tcpKind = Kind{
+	Doc:         "a port accepts a connection",
+	Target:      Option{Doc: "host:port to connect to", Type: HostPort},
+	Measurement: "connectTime",
+	Example:     "{tcp: 127.0.0.1:6379}",
+	New: func(s Settings) (Probe, error) {
+		if err := validateAddress(s.Target()); err != nil {
+			return nil, err
+		}
+		return func(ctx context.Context) healthd.Outcome { return probeTCP(ctx, s.Target()) }, nil
+	},
+}
+
+func probeTCP(ctx context.Context, target string) healthd.Outcome {
 	start := time.Now()
 	conn, err := dial(ctx, target)
 	if err != nil {
-		class, detail := classify(ctx, err)
-		return healthd.NewOutcome(start, time.Since(start), class, detail)
+		return failed(ctx, start, "", err)
 	}
-	o := timed(start, s, "connected")
+	o := passed(start, "connected")
 	if err := conn.Close(); err != nil { // the connection stood, which is all that was asked
 		o.Detail = healthd.Line("connected, close: "+err.Error(), healthd.MaxDetail)
 	}
 	return o
 }
 
-func validateTCP(target string, _ Settings) error {
-	host, port, err := net.SplitHostPort(target)
+// validateAddress refuses what is no host:port, and addresses that no check may reach.
+func validateAddress(address string) error {
+	host, port, err := net.SplitHostPort(address)
 	if err != nil {
-		return fmt.Errorf("tcp target %q is not host:port", healthd.Line(target, 80))
+		return fmt.Errorf("%q is not host:port", healthd.Line(address, 80))
 	}
 	return validateHostPort(host, port)
 }

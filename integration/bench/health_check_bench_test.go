@@ -26,14 +26,14 @@ func TestBenchCheck(t *testing.T) {
 		peer.NginxMain(dir)+"events {}\nhttp {\n"+peer.NginxTemp(dir)+"    access_log off;\n    server { listen "+address+"; return 200 ok; }\n}\n", address)
 	url := "http://" + address + "/healthz"
 
-	kind, err := check.Find("http")
+	ask, err := check.New("http", []string{url}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	ours := func() error {
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		defer cancel()
-		if o := kind.Run(ctx, url, check.Settings{}); o.Class != healthd.OK {
+		if o := ask(ctx); o.Class != healthd.OK {
 			return fmt.Errorf("%s: %s", o.Class, o.Detail)
 		}
 		return nil

@@ -128,6 +128,34 @@ func hidePassword(text string) string {
 	return u.Redacted()
 }
 
+var secretPart = regexp.MustCompile(`(?i)((?:password|passwd|secret|token)\s*=\s*)(?:'[^']*'|[^\s&;]+)`)
+
+// userPart is user:password@ in what is no URL that net/url reads, as in the DSN of MySQL.
+var userPart = regexp.MustCompile(`^([^:@/]*):.*@`)
+
+// WithoutSecret is the target of a check for people: a password in it is not theirs to see.
+func WithoutSecret(target string) string { return hideSecret(target) }
+
+// hideSecret hides passwords in a URL, a DSN, or a text with password=….
+func hideSecret(text string) string {
+	if hidden := hidePassword(text); hidden != text {
+		text = hidden
+	} else if !strings.Contains(text, "://") {
+		text = userPart.ReplaceAllString(text, "$1:xxxxx@")
+	}
+	return secretPart.ReplaceAllString(text, "${1}xxxxx")
+}
+
+// bearerToken is one:  token: what a header can carry, and long enough that nobody guesses it.
+var bearerToken = &scalar{
+	noun:  "a token of 16 to 256 letters, digits and -._~+/=",
+	json:  map[string]any{"type": "string", "pattern": `^[A-Za-z0-9._~+/=-]{16,256}$`},
+	parse: func(text string) (any, string, bool) { return text, "", tokenGrammar.MatchString(text) },
+	show:  func(string) string { return "xxxxx" },
+}
+
+var tokenGrammar = regexp.MustCompile(`^[A-Za-z0-9._~+/=-]{16,256}$`)
+
 var webURL = &scalar{
 	noun:  "a URL such as http://127.0.0.1:8080/healthz",
 	json:  map[string]any{"type": "string", "pattern": `^https?://`},

@@ -12,6 +12,7 @@ func build(file string, root *node) *Config {
 		Policy: buildPolicy(root.child("policy")),
 		Admin: Admin{
 			Socket: read[string](root, "admin", "socket"),
+			Remote: buildRemote(root.child("admin", "remote")),
 			HTTP:   read[netip.AddrPort](root, "admin", "http"),
 		},
 		State: read[string](root, "state"),
@@ -34,54 +35,14 @@ func build(file string, root *node) *Config {
 	return c
 }
 
-func buildHealth(n *node) *Health {
-	h := &Health{
-		HTTP:      read[netip.AddrPort](n, "http"),
-		Agent:     read[netip.AddrPort](n, "agent"),
-		Balancers: readAll[netip.Prefix](n, "balancers"),
-		OnTerm:    OnTerm(read[string](n, "on_term")),
+func buildRemote(n *node) *Remote {
+	if n == nil {
+		return nil
 	}
-	if set := n.child("services"); set != nil {
-		for _, name := range set.keys {
-			h.Services = append(h.Services, buildService(name, set.fields[name]))
-		}
+	return &Remote{
+		Listen: read[netip.AddrPort](n, "listen"), Cert: read[string](n, "cert"), Key: read[string](n, "key"),
+		ClientCA: read[string](n, "client_ca"), Allow: readAll[string](n, "allow"),
 	}
-	return h
-}
-
-func buildService(name string, n *node) Service {
-	s := Service{Name: name, Address: read[string](n, "address")}
-	set := n.child("checks")
-	for _, name := range set.keys {
-		s.Checks = append(s.Checks, buildCheck(name, set.fields[name]))
-	}
-	return s
-}
-
-func buildCheck(name string, n *node) Check {
-	c := Check{
-		Name:     name,
-		Interval: read[time.Duration](n, "interval"),
-		Timeout:  read[time.Duration](n, "timeout"),
-		Rise:     read[int](n, "rise"),
-		Fall:     read[int](n, "fall"),
-		Latency:  Latency{Warn: read[time.Duration](n, "latency", "warn")},
-		Impact:   Impact(read[string](n, "impact")),
-		Shared:   read[bool](n, "shared"),
-	}
-	switch {
-	case n.child("http") != nil:
-		c.HTTP = &HTTPCheck{
-			URL:    read[string](n, "http"),
-			Method: read[string](n, "method"),
-			Host:   read[string](n, "host"),
-			Status: readAll[StatusRange](n, "status"),
-			Expect: read[string](n, "expect"),
-		}
-	case n.child("tcp") != nil:
-		c.TCP = &TCPCheck{Address: read[string](n, "tcp")}
-	}
-	return c
 }
 
 func buildBalancer(name string, n *node) Balancer {

@@ -21,86 +21,6 @@ type Config struct {
 	shown *node // the effective configuration as `config show` prints it
 }
 
-// Health is the sidecar: what is checked on this host, and where the answer is served.
-type Health struct {
-	HTTP      netip.AddrPort // GET /health; default 127.0.0.1:7780; not valid (IsValid false) when the file says off
-	Agent     netip.AddrPort // HAProxy agent-check; default 127.0.0.1:7781; not valid when the file says off
-	Balancers []netip.Prefix // whose X-Haproxy-Server-State is believed; default 127.0.0.0/8 and ::1/128
-	OnTerm    OnTerm         // default drain
-	Services  []Service      // in the order of the file
-}
-
-// OnTerm says what SIGTERM does to the last word the balancers heard.
-type OnTerm string
-
-// The values of health.on_term.
-const (
-	OnTermDrain OnTerm = "drain" // drain first, then stop; the default
-	OnTermLeave OnTerm = "leave" // stop, and leave the last word standing
-)
-
-// Service is one application on this host.
-type Service struct {
-	Name    string
-	Address string  // host:port at which it serves; empty where not given: then it has no /health/by-port
-	Checks  []Check // at least one, in the order of the file
-}
-
-// Check is one question asked of a service again and again. Exactly one of the kinds (HTTP, TCP) is set.
-type Check struct {
-	Name string
-	HTTP *HTTPCheck
-	TCP  *TCPCheck
-
-	Interval time.Duration // from one start to the next; default 2s, from 10ms to 24h
-	Timeout  time.Duration // for the whole check; default 1s, or half the interval where that is shorter
-	Rise     int           // passes in a row that make a failing check pass; default 2, 1 to 100
-	Fall     int           // failures in a row that make a passing check fail; default 3, 1 to 100
-	Latency  Latency
-	Impact   Impact // default required
-	Shared   bool   // other instances depend on the same thing; default false
-}
-
-// Kind is the key that names the check's kind in the file.
-func (c Check) Kind() string {
-	if c.HTTP != nil {
-		return "http"
-	}
-	return "tcp"
-}
-
-// Latency bounds how long a passing check may take.
-type Latency struct {
-	Warn time.Duration // a slower pass is a warning; 0: none; always shorter than the check's timeout
-}
-
-// Impact says what a failing check does to its service.
-type Impact string
-
-// The values of impact.
-const (
-	ImpactRequired Impact = "required" // the service fails; the default
-	ImpactDegrade  Impact = "degrade"  // the service warns
-	ImpactInform   Impact = "inform"   // nothing, it is only shown
-)
-
-// HTTPCheck asks a URL.
-type HTTPCheck struct {
-	URL    string        // http or https, with a host, without a fragment
-	Method string        // GET (default), HEAD or OPTIONS
-	Host   string        // Host header and TLS server name; empty: the URL's
-	Status []StatusRange // what passes; default 200-399
-	Expect string        // text the body must contain; empty: the body does not matter
-}
-
-// StatusRange is a range of HTTP status codes, both ends included.
-type StatusRange struct{ From, To int }
-
-// TCPCheck opens a connection and closes it.
-type TCPCheck struct {
-	Address string // host:port
-}
-
 // Balancer is one load balancer on this host. Exactly one of HAProxy and Nginx is set.
 type Balancer struct {
 	Name    string
@@ -189,7 +109,17 @@ type Consul struct {
 // Admin is how people and the command line reach the daemon.
 type Admin struct {
 	Socket string         // unix socket; default /run/lbmedic/admin.sock
+	Remote *Remote        // the same over TCP with mutual TLS; nil: off
 	HTTP   netip.AddrPort // dashboard and /metrics, which nothing serves in this version; default 127.0.0.1:7783; not valid when the file says off
+}
+
+// Remote is the admin API over TCP: TLS 1.3, and nobody without a certificate that ClientCA has signed and Allow names.
+type Remote struct {
+	Listen   netip.AddrPort
+	Cert     string   // file of the server's certificate chain, PEM; read again when it changes
+	Key      string   // file of its key
+	ClientCA string   // file of the certificates that sign the clients'
+	Allow    []string // names in the clients' certificates (SAN) that may ask; at least one
 }
 
 // PolicyFor is the policy of the balancer of that name, or the common one where there is none.

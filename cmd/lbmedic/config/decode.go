@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/goccy/go-yaml/ast"
+
+	"github.com/lbmedic/lbmedic/healthd/check"
 )
 
 // maxVisits bounds the values that are looked at: a file of aliases to aliases stands for far more than its bytes.
@@ -39,7 +41,7 @@ func (d *decoder) value(n ast.Node, s *spec, at place, name string) *node {
 		} else if s.each != nil && s.required && d.whole {
 			d.src.errorf(at, "%s is empty; it needs at least one %s", quote(name), s.each.noun)
 		}
-		return d.finish(&node{at: at, spec: s}, s, at, name)
+		return d.finish(&node{at: at, spec: s}, s, nil, at, name)
 	}
 	switch {
 	case s.scalar != nil:
@@ -56,14 +58,27 @@ func (d *decoder) section(n ast.Node, s *spec, at place, name string) *node {
 	out := &node{at: at, spec: s}
 	pairs, ok := d.pairs(n, 0)
 	if !ok {
-		d.src.errorf(firstPlace(n), "%s is a section; it takes the keys %s", quote(name), strings.Join(s.keys(), ", "))
+		d.src.errorf(firstPlace(n), "%s is a section; it takes the keys %s", quote(name), strings.Join(s.names(""), ", "))
 		return out
+	}
+	var kinds []pair
+	for _, p := range pairs {
+		if slices.Contains(s.oneOf, p.key) {
+			kinds = append(kinds, p)
+		}
+	}
+	if len(kinds) == 1 {
+		out.kind = kinds[0].key
 	}
 	guessed := false
 	for _, p := range pairs {
-		sub := s.lookup(p.key)
+		sub := s.lookup(out.kind, p.key)
+		if sub == nil && slices.Contains(s.oneOf, p.key) { // one of several kinds
+			out.put(p.key, p.at, d.value(p.value, s.lookup(p.key, p.key), p.at, p.key))
+			continue
+		}
 		if sub == nil {
-			guessed = d.unknownKey(p, s, pairs) || guessed
+			guessed = d.unknownKey(p, s, out.kind, name, pairs) || guessed
 			continue
 		}
 		out.put(p.key, p.at, d.value(p.value, sub, p.at, p.key))
@@ -71,51 +86,73 @@ func (d *decoder) section(n ast.Node, s *spec, at place, name string) *node {
 	if guessed {
 		return out
 	}
-	return d.finish(out, s, at, name)
+	return d.finish(out, s, kinds, at, name)
 }
 
-// unknownKey reports a key that is not in the table, and says whether it was taken for a kind.
-func (d *decoder) unknownKey(p pair, s *spec, pairs []pair) (kind bool) {
-	near := didYouMean(p.key, s.keys())
+// unknownKey reports a key that this section does not have, and says whether it was taken for a kind.
+func (d *decoder) unknownKey(p pair, s *spec, kind, name string, pairs []pair) (isKind bool) {
+	elsewhere := s.kindsWith(p.key)
+	near := didYouMean(p.key, s.names(kind))
+	hasKind := slices.ContainsFunc(pairs, func(p pair) bool { return slices.Contains(s.oneOf, p.key) })
 	switch {
-	case near != "":
-		d.src.errorf(p.at, "unknown key %s%s", quote(p.key), near)
-		return slices.Contains(s.oneOf, Nearest(p.key, s.keys()))
-	case s.oneOf == nil:
-		d.src.errorf(p.at, "unknown key %s; known here: %s", quote(p.key), strings.Join(s.keys(), ", "))
+	case len(elsewhere) > 0 && kind != "":
+		d.src.errorf(p.at, "%s is for %ss of kind %s, and %s is of kind %s", quote(p.key), s.noun, orList(elsewhere), quote(name), kind)
 		return false
-	case slices.ContainsFunc(pairs, func(p pair) bool { return slices.Contains(s.oneOf, p.key) }):
-		d.src.errorf(p.at, "unknown key %s; a %s has one of %s, and: %s",
-			quote(p.key), s.noun, strings.Join(s.oneOf, ", "), strings.Join(s.settings(), ", "))
+	case len(elsewhere) > 0: // its kind is missing, or there are several: that is the mistake
+		return false
+	case s.variants != nil && slices.Contains(check.Absent(), p.key):
+		d.src.errorf(p.at, "%s", oneLine(absent(p.key)))
+		return true
+	case !hasKind && Nearest(p.key, s.oneOf) != "":
+		d.src.errorf(p.at, "unknown key %s%s", quote(p.key), didYouMean(p.key, s.oneOf))
+		return true
+	case near != "" && (hasKind || s.variants == nil):
+		d.src.errorf(p.at, "unknown key %s%s", quote(p.key), near)
+		return false
+	case s.oneOf == nil:
+		d.src.errorf(p.at, "unknown key %s; known here: %s", quote(p.key), strings.Join(s.names(kind), ", "))
+		return false
+	case kind != "":
+		d.src.errorf(p.at, "unknown key %s; a %s of kind %s has: %s", quote(p.key), s.noun, kind, strings.Join(s.settings(kind), ", "))
+		return false
+	case hasKind:
 		return false
 	}
-	d.src.errorf(p.at, "unknown kind of %s %s; this build has %s", s.noun, quote(p.key), strings.Join(s.oneOf, " and "))
+	d.src.errorf(p.at, "unknown kind of %s %s; this build has %s", s.noun, quote(p.key), s.choice(" and "))
 	return true
 }
 
-// finish looks for what a section lacks or has too much of.
-func (d *decoder) finish(n *node, s *spec, at place, name string) *node {
-	var kinds []string
-	for _, key := range n.keys {
-		if slices.Contains(s.oneOf, key) {
-			kinds = append(kinds, key)
-		}
+// absent says that a kind of check is not in this build.
+func absent(kind string) string {
+	_, err := check.Find(kind)
+	if err == nil { // it is absent, so there is one
+		return ""
 	}
+	return err.Error()
+}
+
+func orList(words []string) string { return joined(words, " or ") }
+
+func joined(words []string, last string) string {
+	if len(words) < 2 {
+		return strings.Join(words, "")
+	}
+	return strings.Join(words[:len(words)-1], ", ") + last + words[len(words)-1]
+}
+
+// finish looks for what a section lacks or has too much of.
+func (d *decoder) finish(n *node, s *spec, kinds []pair, at place, name string) *node {
 	switch {
 	case s.oneOf == nil:
 	case len(kinds) > 1:
-		d.src.errorf(n.keyAt[kinds[1]], "%s %s is %s at once; make it one %s for each",
-			s.noun, quote(name), strings.Join(kinds, " and "), s.noun)
+		d.src.errorf(kinds[1].at, "%s %s is %s at once; make it one %s for each",
+			s.noun, quote(name), kinds[0].key+" and "+kinds[1].key, s.noun)
 	case len(kinds) == 0 && d.whole:
-		d.src.errorf(at, "%s %s has no kind; give it one of %s", s.noun, quote(name), strings.Join(s.oneOf, ", "))
+		d.src.errorf(at, "%s %s has no kind; give it one of %s", s.noun, quote(name), s.choice(" or "))
 	}
-	for _, f := range s.fields {
-		switch has := n.fields[f.key]; {
-		case f.required && has == nil && d.whole:
+	for _, f := range s.keysOf(n.kind) {
+		if f.required && n.fields[f.key] == nil && d.whole {
 			d.src.errorf(at, "%s lacks %s: %s", quote(name), quote(f.key), f.doc)
-		case f.only != "" && has != nil && len(kinds) == 1 && kinds[0] != f.only:
-			d.src.errorf(n.keyAt[f.key], "%s is for %s %ss, and %s is a %s %s",
-				quote(f.key), f.only, s.noun, quote(name), kinds[0], s.noun)
 		}
 	}
 	return n
@@ -171,7 +208,7 @@ func (d *decoder) scalar(n ast.Node, s *spec) *node {
 		d.src.errorf(out.at, "%s", oneLine(err.Error()))
 		return out
 	}
-	out.secret = found
+	out.secret, out.expanded = found, text
 	if s.scalar.bare && quoted && !found {
 		d.src.errorf(out.at, "%s is in quotes; write %s without them", quote(raw), s.scalar.noun)
 		return out

@@ -48,6 +48,10 @@ func keyRows(b *strings.Builder, s *spec, path string) {
 	if s.each != nil {
 		keyRows(b, s.each, path+"NAME.")
 	}
+	if s.variants != nil {
+		fmt.Fprintf(b, "| `%sKIND` | required | what makes the %s: one of %s; each with keys of its own, in [%s](%s) |\n",
+			path, s.noun, strings.Join(s.oneOf, ", "), s.see, s.see)
+	}
 	for i := range s.fields {
 		f := &s.fields[i]
 		if f.partial {

@@ -76,7 +76,7 @@ health:
         b: {http: "http://u:hunter2@127.0.0.1/"}
 `)
 	check := c.Health.Services[0].Checks[0]
-	if check.HTTP.URL != "http://u:hunter2@127.0.0.1/" || check.Rise != 3 {
+	if check.Target[0] != "http://u:hunter2@127.0.0.1/" || check.Rise != 3 {
 		t.Fatalf("check %+v", check)
 	}
 	for form, text := range map[string]string{"yaml": c.YAML(), "json": string(c.JSON())} {
@@ -97,11 +97,16 @@ func TestWrongSecretsAreNotTold(t *testing.T) {
 		case s.fields != nil:
 			for i := range s.fields {
 				f := &s.fields[i]
-				kind := ""
-				if f.only != "" {
-					kind = f.only + ": 'http://h/', "
+				try(&f.spec, open+"{"+f.key+": ", "}"+end)
+			}
+			for kind, fields := range s.variants {
+				for _, f := range fields {
+					if f.key == kind {
+						try(&f.spec, open+"{"+f.key+": ", "}"+end)
+					} else {
+						try(&f.spec, open+"{"+kind+": 'http://127.0.0.1:1/', "+f.key+": ", "}"+end)
+					}
 				}
-				try(&f.spec, open+"{"+kind+f.key+": ", "}"+end)
 			}
 		case s.each != nil:
 			try(s.each, open+"{a: ", "}"+end)

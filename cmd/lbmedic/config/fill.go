@@ -1,6 +1,11 @@
 package config
 
-import "time"
+import (
+	"slices"
+	"time"
+
+	"github.com/lbmedic/lbmedic/healthd/check"
+)
 
 // fill puts the defaults where the file says nothing. They have no place.
 func fill(n *node) {
@@ -10,13 +15,12 @@ func fill(n *node) {
 			fill(n.fields[name])
 		}
 	case s.fields != nil && !s.partial:
-		for i := range s.fields {
-			f := &s.fields[i]
+		for _, f := range s.keysOf(n.kind) {
 			if has := n.fields[f.key]; has != nil {
 				fill(has)
 				continue
 			}
-			if f.optional || f.only != "" && n.fields[f.only] == nil {
+			if f.optional || slices.Contains(s.oneOf, f.key) {
 				continue
 			}
 			if d := defaultOf(&f.spec); d != nil {
@@ -50,7 +54,7 @@ func defaultOf(s *spec) *node {
 
 func scalarDefault(s *spec, text string) *node {
 	value, _, _ := s.scalar.parse(text)
-	return &node{spec: s, value: value, text: text}
+	return &node{spec: s, value: value, text: text, expanded: text}
 }
 
 // overlay is base with what over says put in its place, key by key.
@@ -77,7 +81,11 @@ func complete(root *node) {
 	for _, c := range checks(root) {
 		every, ok := c.child("interval").value.(time.Duration)
 		if t := c.child("timeout"); ok && t.at == (place{}) && every/2 < t.value.(time.Duration) {
-			t.value, t.text = every/2, brief(every/2)
+			t.value, t.text, t.expanded = every/2, brief(every/2), brief(every/2)
+		}
+		if k, err := check.Find(c.kind); err == nil && c.child("impact").at == (place{}) {
+			i := c.child("impact")
+			i.value, i.text, i.expanded = k.Impact.String(), k.Impact.String(), k.Impact.String()
 		}
 	}
 	common := root.child("policy")

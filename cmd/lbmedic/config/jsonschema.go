@@ -74,10 +74,22 @@ func sectionSchema(s *spec, out map[string]any) {
 	}
 	var kinds []any
 	for _, kind := range s.oneOf {
-		kinds = append(kinds, map[string]any{"required": []string{kind}})
+		one := map[string]any{"required": []string{kind}}
+		if s.variants != nil {
+			own := map[string]any{}
+			for _, f := range s.variants[kind] {
+				own[f.key] = schemaOf(&f.spec)
+			}
+			one["properties"] = own
+		}
+		kinds = append(kinds, one)
 	}
 	if kinds != nil {
 		out["oneOf"] = kinds
+	}
+	if s.variants != nil { // what a branch of oneOf describes is not additional
+		delete(out, "additionalProperties")
+		out["unevaluatedProperties"] = false
 	}
 }
 

@@ -61,7 +61,7 @@ func parse(file string, data []byte, getenv func(string) (string, bool)) (*Confi
 // service and no balancer named.
 func Default() *Config {
 	root := &node{spec: schema}
-	health := &node{spec: schema.lookup("health")}
+	health := &node{spec: schema.lookup("", "health")}
 	root.put("health", place{}, health)
 	complete(root)
 	return build("", root)

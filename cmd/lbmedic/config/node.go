@@ -7,15 +7,17 @@ func (p place) before(q place) bool { return p.line < q.line || p.line == q.line
 
 // node is one value of the file, checked against the table of keys.
 type node struct {
-	at     place
-	spec   *spec
-	value  any              // a scalar, typed by its kind; nil where what was written is wrong
-	text   string           // the scalar as it is shown: as written, or the reference it was written as
-	secret bool             // value came through a ${…} and is printed nowhere
-	keys   []string         // of a section or a named set, in the order of the file
-	keyAt  map[string]place // where each key was written
-	fields map[string]*node
-	items  []*node // of a list
+	at       place
+	spec     *spec
+	value    any              // a scalar, typed by its kind; nil where what was written is wrong
+	kind     string           // of a section with kinds: the one it has; empty where it has none or several
+	expanded string           // the scalar with its references replaced: what the program works with
+	text     string           // the scalar as it is shown: as written, or the reference it was written as
+	secret   bool             // value came through a ${…} and is printed nowhere
+	keys     []string         // of a section or a named set, in the order of the file
+	keyAt    map[string]place // where each key was written
+	fields   map[string]*node
+	items    []*node // of a list
 }
 
 // child is what lies at the end of a path of keys, nil where it is not there.
@@ -66,4 +68,47 @@ func (n *node) put(key string, at place, value *node) {
 		n.keys = append(n.keys, key)
 	}
 	n.fields[key], n.keyAt[key] = value, at
+}
+
+// texts are the words of a scalar or a list, with references replaced.
+func (n *node) texts() []string {
+	if n == nil {
+		return nil
+	}
+	if n.spec.list == nil {
+		return []string{n.expanded}
+	}
+	var all []string
+	for _, item := range n.items {
+		all = append(all, item.expanded)
+	}
+	return all
+}
+
+// broken says whether a value here or below was written wrong.
+func (n *node) broken() bool {
+	if n.spec.scalar != nil {
+		return n.value == nil
+	}
+	for _, item := range n.items {
+		if item.broken() {
+			return true
+		}
+	}
+	for _, f := range n.fields {
+		if f.broken() {
+			return true
+		}
+	}
+	return false
+}
+
+// hidden says whether a value here or below came through a reference, and may be told to nobody.
+func (n *node) hidden() bool {
+	for _, item := range n.items {
+		if item.secret {
+			return true
+		}
+	}
+	return n.secret
 }

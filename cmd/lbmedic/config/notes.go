@@ -17,7 +17,7 @@ func (c *Config) Notes() (notes []string) {
 		}
 	}
 	if c.Consul != nil {
-		notes = append(notes, fmt.Sprintf("consul: %s", schema.lookup("consul").note))
+		notes = append(notes, fmt.Sprintf("consul: %s", schema.lookup("", "consul").note))
 	}
 	return notes
 }

@@ -89,17 +89,18 @@ func TestTheExampleOfTheDesignIsRead(t *testing.T) {
 			HTTP:      netip.MustParseAddrPort("0.0.0.0:7780"),
 			Agent:     netip.MustParseAddrPort("0.0.0.0:7781"),
 			Balancers: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/24")},
-			OnTerm:    OnTermDrain,
+			OnTerm:    OnTermDrain, TermTimeout: 30 * time.Second, DrainAs: DrainAsDrain, DrainWait: 30 * time.Second,
 			Services: []Service{{
-				Name: "web", Address: "127.0.0.1:8080",
+				Name: "web", Address: "127.0.0.1:8080", MinWeight: 25,
 				Checks: []Check{
 					{
-						Name: "app", HTTP: &HTTPCheck{URL: "http://127.0.0.1:8080/healthz", Method: "GET", Status: []StatusRange{{200, 399}}},
+						Name: "app", Kind: "http", Target: []string{"http://127.0.0.1:8080/healthz"},
+						Options:  map[string][]string{"method": {"GET"}, "status": {"200-399"}},
 						Interval: 2 * time.Second, Timeout: time.Second, Rise: 2, Fall: 3,
-						Latency: Latency{Warn: 250 * time.Millisecond}, Impact: ImpactRequired,
+						Latency: Latency{Warn: 250 * time.Millisecond, Of: "each", Impact: ImpactDegrade}, Impact: ImpactRequired,
 					},
 					{
-						Name: "sessions", TCP: &TCPCheck{Address: "127.0.0.1:6379"},
+						Name: "sessions", Kind: "tcp", Target: []string{"127.0.0.1:6379"}, Latency: Latency{Of: "each", Impact: ImpactDegrade},
 						Interval: 2 * time.Second, Timeout: time.Second, Rise: 2, Fall: 3, Impact: ImpactDegrade, Shared: true,
 					},
 				},

@@ -1,8 +1,13 @@
 package config
 
 import (
+	"errors"
+	"fmt"
 	"net/netip"
+	"strings"
 	"time"
+
+	"github.com/lbmedic/lbmedic/healthd/check"
 )
 
 // rules look at more than one value at a time. They run on files with mistakes too, so a value that is wrong or
@@ -10,6 +15,8 @@ import (
 var rules = []func(root *node, src *source){
 	saysSomething,
 	timingIsPossible,
+	checksCanBeMade,
+	groupsHaveMembers,
 	floorStays,
 	listenersDiffer,
 	filesDiffer,
@@ -35,7 +42,87 @@ func timingIsPossible(root *node, src *source) {
 			src.errorf(c.child("latency", "warn").at, "latency.warn %s is not shorter than the timeout, %s: it would never warn",
 				shown(c.child("latency", "warn")), shown(c.child("timeout")))
 		}
+		fail := read[time.Duration](c, "latency", "fail")
+		switch {
+		case timeout > 0 && fail >= timeout:
+			src.errorf(c.child("latency", "fail").at, "latency.fail %s is not shorter than the timeout, %s: it would never count",
+				shown(c.child("latency", "fail")), shown(c.child("timeout")))
+		case fail > 0 && fail <= warn:
+			src.errorf(c.child("latency", "fail").at, "latency.fail %s is not longer than latency.warn, %s",
+				shown(c.child("latency", "fail")), shown(c.child("latency", "warn")))
+		}
+		if d := c.child("damping"); d != nil && read[float64](d, "reuse") >= read[float64](d, "suppress") && read[float64](d, "suppress") > 0 {
+			src.errorf(c.keyAt["damping"], "damping.reuse %s is not below damping.suppress, %s", shown(d.child("reuse")), shown(d.child("suppress")))
+		}
 	}
+}
+
+// checksCanBeMade has each check built, which finds what only its kind knows. Those with a mistake in a value are left alone: their
+// mistake has been told.
+func checksCanBeMade(root *node, src *source) {
+	for _, c := range checks(root) {
+		if c.kind == "" || c.broken() {
+			continue
+		}
+		built := buildCheck("", c)
+		_, err := check.New(built.Kind, built.Target, built.Options)
+		for _, err := range unjoined(err) {
+			key := c.kind
+			if at, ok := errors.AsType[check.KeyError](err); ok && at.Key != "" && c.child(at.Key) != nil {
+				key, err = at.Key, at.Err
+			}
+			n, text := c.child(key), oneLine(err.Error())
+			if n.hidden() {
+				text = "what it stands for does not make a check of kind " + c.kind
+			}
+			at := n.at
+			if at == (place{}) {
+				at = c.child(c.kind).at
+			}
+			src.errorf(at, "%s: %s", key, text)
+		}
+	}
+}
+
+// unjoined are the errors that errors.Join joined.
+func unjoined(err error) []error {
+	if many, ok := err.(interface{ Unwrap() []error }); ok {
+		var all []error
+		for _, e := range many.Unwrap() {
+			all = append(all, unjoined(e)...)
+		}
+		return all
+	}
+	if err == nil {
+		return nil
+	}
+	return []error{err}
+}
+
+// groupsHaveMembers finds groups that need more members than they have, and settings for groups that no check is in.
+func groupsHaveMembers(root *node, src *source) {
+	for _, s := range members(root, "health", "services") {
+		has := map[string]int{}
+		for _, c := range members(s, "checks") {
+			has[read[string](c, "group")]++
+		}
+		set := s.child("groups")
+		if set == nil {
+			continue
+		}
+		for _, name := range set.keys {
+			if need := read[int](set, name); need > has[name] {
+				src.errorf(set.fields[name].at, "group %s needs %d to pass and has %s", quote(name), need, counted(has[name], "check"))
+			}
+		}
+	}
+}
+
+func counted(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
 }
 
 // floorStays refuses a capacity floor of 0 without an end: with it automation may take out a whole farm.
@@ -62,13 +149,13 @@ func listenersDiffer(root *node, src *source) {
 		at         place
 	}
 	var seen []listener
-	for _, path := range [][]string{{"health", "http"}, {"health", "agent"}, {"admin", "http"}} {
+	for _, path := range [][]string{{"health", "http"}, {"health", "agent"}, {"health", "grpc"}, {"admin", "http"}, {"admin", "remote", "listen"}} {
 		addr := read[netip.AddrPort](root, path...)
 		if !addr.IsValid() || addr.Port() == 0 {
 			continue
 		}
 		n := root.child(path...)
-		name, here := path[0]+"."+path[1], n.at
+		name, here := strings.Join(path, "."), n.at
 		for _, other := range seen {
 			if !clash(addr, other.addr) {
 				continue
@@ -118,8 +205,16 @@ func filesDiffer(root *node, src *source) {
 
 // namesAreFree keeps a service from hiding a path of the sidecar.
 func namesAreFree(root *node, src *source) {
-	if set := root.child("health", "services"); set != nil && set.fields["by-port"] != nil {
-		src.errorf(set.keyAt["by-port"], `a service cannot be called "by-port": /health/by-port/ is where services are found by port`)
+	set := root.child("health", "services")
+	for name, what := range map[string]string{
+		"by-port": "/health/by-port/ is where services are found by port",
+		"live":    "/health/live is MicroProfile's liveness",
+		"ready":   "/health/ready is MicroProfile's readiness",
+		"started": "/health/started is MicroProfile's start-up",
+	} {
+		if set.child(name) != nil {
+			src.errorf(set.keyAt[name], "a service cannot be called %s: %s", quote(name), what)
+		}
 	}
 }
 

@@ -1,13 +1,15 @@
 package config
 
 import (
-	"encoding/json"
 	"fmt"
+	"math"
 	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/lbmedic/lbmedic/healthd/check"
 )
 
 // A scalar is a kind of single value.
@@ -164,28 +166,36 @@ var statusCodes = &scalar{
 		map[string]any{"type": "string", "pattern": `^[1-5][0-9]{2}(-[1-5][0-9]{2})?$`},
 	}},
 	parse: func(text string) (any, string, bool) {
-		low, high, isRange := strings.Cut(text, "-")
-		if !isRange {
-			high = low
-		}
-		from, err1 := strconv.Atoi(low)
-		to, err2 := strconv.Atoi(high)
-		if err1 != nil || err2 != nil {
-			return nil, "", false
-		}
-		if from < 100 || to > 599 || from > to {
+		r, err := check.ParseStatusRange(text)
+		if err != nil && strings.Trim(text, "0123456789-") == "" {
 			return nil, "is out of range; from 100 to 599, the lower one first", false
 		}
-		return StatusRange{From: from, To: to}, "", true
+		return r, "", err == nil
 	},
 }
 
-// MarshalJSON writes the range as it is written in the file.
-func (s StatusRange) MarshalJSON() ([]byte, error) { return json.Marshal(s.String()) }
-
-func (s StatusRange) String() string {
-	if s.From == s.To {
-		return strconv.Itoa(s.From)
+// number is a number with or without a fraction.
+func number(least, most float64) *scalar {
+	return &scalar{
+		noun: "a number such as 1 or 0.5",
+		json: map[string]any{"type": "number", "minimum": least, "maximum": most},
+		bare: true,
+		parse: func(text string) (any, string, bool) {
+			n, err := strconv.ParseFloat(text, 64)
+			if err != nil || math.IsNaN(n) || strings.ContainsAny(text, "xXpP_+") {
+				return nil, "", false
+			}
+			if n < least || n > most {
+				return nil, fmt.Sprintf("is out of range; from %g to %g", least, most), false
+			}
+			return n, "", true
+		},
 	}
-	return strconv.Itoa(s.From) + "-" + strconv.Itoa(s.To)
+}
+
+// groupName is what a group of checks may be called: a label, like the names of checks.
+var groupName = &scalar{
+	noun:  "a name of up to 64 letters, digits, _, . and -",
+	json:  map[string]any{"type": "string", "pattern": nameGrammar.String()},
+	parse: func(text string) (any, string, bool) { return text, "", nameGrammar.MatchString(text) },
 }

@@ -11,45 +11,17 @@ var schema = &spec{doc: "the configuration of lbmedic", fields: []field{
 	}}},
 	{"admin", spec{doc: "how people and the command line reach the daemon", fields: []field{
 		{"socket", spec{doc: "unix socket of the admin API, open to its owner and to the group lbmedic", scalar: socketPath, def: []string{"/run/lbmedic/admin.sock"}}},
+		{"remote", spec{doc: "the admin API over TCP with mutual TLS, for the hosts of the apps", optional: true, fields: []field{
+			{"listen", spec{doc: "where it listens", required: true, scalar: listen}},
+			{"cert", spec{doc: "file of its certificate chain, read again when it changes", required: true, scalar: absPath}},
+			{"key", spec{doc: "file of the key of its certificate", required: true, scalar: absPath}},
+			{"client_ca", spec{doc: "file of the certificates that sign the clients'", required: true, scalar: absPath}},
+			{"allow", spec{doc: "names in clients' certificates (SAN) that may ask", required: true, list: &spec{scalar: hostName}}},
+		}}},
 		{"http", spec{doc: "where the dashboard and /metrics will listen, or off", note: "not served in this version", scalar: listen, def: []string{"127.0.0.1:7783"}}},
 	}}},
 	{"state", spec{doc: "directory of the journal and of what must survive a restart", scalar: absPath,
 		def: []string{"/var/lib/lbmedic"}}},
-}}
-
-var healthSpec = spec{doc: "the sidecar: what is checked on this host and where the answer is served", optional: true, fields: []field{
-	{"http", spec{doc: "where GET /health listens, or off", scalar: listen, def: []string{"127.0.0.1:7780"}}},
-	{"agent", spec{doc: "where the HAProxy agent-check listens, or off", scalar: listen, def: []string{"127.0.0.1:7781"}}},
-	{"balancers", spec{doc: "addresses and networks whose X-Haproxy-Server-State is believed", note: "not used in this version",
-		list: &spec{scalar: network}, def: []string{"127.0.0.0/8", "::1/128"}}},
-	{"on_term", spec{doc: "what SIGTERM does: drain tells every balancer for 8 s to send nothing new, then stops; leave stops at once",
-		scalar: words("drain", "leave"), def: []string{"drain"}}},
-	{"services", spec{doc: "the applications on this host, by name", each: &serviceSpec}},
-}}
-
-var serviceSpec = spec{noun: "service", fields: []field{
-	{"address", spec{doc: "host:port at which the service itself listens", scalar: hostPort}},
-	{"checks", spec{doc: "what is asked of the service, by name", required: true, each: &checkSpec}},
-}}
-
-var checkSpec = spec{noun: "check", oneOf: []string{"http", "tcp"}, fields: []field{
-	{"http", spec{doc: "URL to ask", scalar: webURL}},
-	{"tcp", spec{doc: "host:port to connect to", scalar: hostPort}},
-	{"interval", spec{doc: "time from the start of one check to the next", scalar: interval, def: []string{"2s"}}},
-	{"timeout", spec{doc: "time for the whole check; by default 1s, or half the interval where that is shorter",
-		scalar: interval, def: []string{"1s"}}},
-	{"rise", spec{doc: "passes in a row that make a failing check pass", scalar: integer(1, 100), def: []string{"2"}}},
-	{"fall", spec{doc: "failures in a row that make a passing check fail", scalar: integer(1, 100), def: []string{"3"}}},
-	{"latency", spec{doc: "how long a passing check may take", fields: []field{
-		{"warn", spec{doc: "a slower pass is a warning", scalar: interval}},
-	}}},
-	{"impact", spec{doc: "what a failure does: required fails the service, degrade warns, inform only shows",
-		scalar: words("required", "degrade", "inform"), def: []string{"required"}}},
-	{"shared", spec{doc: "true where other instances depend on the same thing", scalar: boolean, def: []string{"false"}}},
-	{"method", spec{doc: "HTTP method", only: "http", scalar: words("GET", "HEAD", "OPTIONS"), def: []string{"GET"}}},
-	{"host", spec{doc: "Host header and TLS server name instead of the URL's", only: "http", scalar: hostName}},
-	{"status", spec{doc: "status codes that pass", only: "http", list: &spec{scalar: statusCodes}, def: []string{"200-399"}}},
-	{"expect", spec{doc: "text that the body must contain", only: "http", scalar: text}},
 }}
 
 var balancerSpec = spec{noun: "balancer", oneOf: []string{"haproxy", "nginx"}, fields: []field{

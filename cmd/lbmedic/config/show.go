@@ -49,7 +49,7 @@ func (n *node) order() []string {
 		return n.keys
 	}
 	var keys []string
-	for _, key := range n.spec.keys() {
+	for _, key := range n.spec.names(n.kind) {
 		if v := n.fields[key]; v != nil && !v.empty() {
 			keys = append(keys, key)
 		}

@@ -154,7 +154,7 @@ func discoverServices(cfg *config.Config, skip map[int]bool) (found []string, er
 		}
 		name := fmt.Sprintf("%s-%d", owner.name, address.Port())
 		cfg.Health.Services = append(cfg.Health.Services, config.Service{Name: name, Address: address.String(), Checks: []config.Check{{
-			Name: "port", TCP: &config.TCPCheck{Address: address.String()}, Impact: config.ImpactRequired,
+			Name: "port", Kind: "tcp", Target: []string{address.String()}, Impact: config.ImpactRequired,
 			Interval: 2 * time.Second, Timeout: time.Second, Rise: 2, Fall: 3}}})
 		found = append(found, fmt.Sprintf("%s (%d) listens on %s: service %s", owner.name, owner.pid, address, name))
 	}

@@ -5,9 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/url"
 	"os"
+	"strings"
 	"sync"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -213,17 +214,26 @@ func servicesOf(h *config.Health) ([]probe.Service, error) {
 
 // Check builds one check as the configuration describes it.
 func Check(c config.Check) (probe.Check, error) {
-	kind, err := check.Find(c.Kind())
+	kind, err := check.Find(c.Kind)
 	if err != nil {
 		return probe.Check{}, err
 	}
-	target, settings := targetOf(c)
-	if err := kind.Validate(target, settings); err != nil {
+	ask, err := check.New(c.Kind, c.Target, c.Options)
+	if err != nil {
 		return probe.Check{}, err
 	}
-	out := probe.Check{Name: c.Name, Kind: c.Kind(), Measurement: kind.Measurement, Target: withoutSecret(target), Shared: c.Shared,
-		Rule: healthd.Rule{Rise: c.Rise, Fall: c.Fall}, Interval: c.Interval, Timeout: c.Timeout,
-		Probe: func(ctx context.Context) healthd.Outcome { return kind.Run(ctx, target, settings) }}
+	out := probe.Check{Name: c.Name, Kind: c.Kind, Measurement: kind.Measurement, Target: config.WithoutSecret(strings.Join(c.Target, " ")), Shared: c.Shared,
+		Rule: healthd.Rule{Rise: c.Rise, Fall: c.Fall}, Interval: c.Interval, Timeout: c.Timeout, Probe: ask}
+	if warn := c.Latency.Warn; warn > 0 {
+		out.Probe = func(ctx context.Context) healthd.Outcome {
+			o := ask(ctx)
+			if o.Class == healthd.OK && o.Took > warn {
+				return healthd.NewOutcome(o.At, o.Took, healthd.Degraded,
+					fmt.Sprintf("%s after %s, warned above %s", o.Detail, o.Took.Round(time.Microsecond*100), warn))
+			}
+			return o
+		}
+	}
 	switch c.Impact {
 	case config.ImpactDegrade:
 		out.Impact = healthd.Degrade
@@ -231,25 +241,4 @@ func Check(c config.Check) (probe.Check, error) {
 		out.Impact = healthd.Inform
 	}
 	return out, nil
-}
-
-// withoutSecret is a target for people: a password in its URL is not theirs to see.
-func withoutSecret(target string) string {
-	u, err := url.Parse(target)
-	if err != nil || u.User == nil {
-		return target
-	}
-	return u.Redacted()
-}
-
-func targetOf(c config.Check) (string, check.Settings) {
-	s := check.Settings{Warn: c.Latency.Warn}
-	if c.TCP != nil {
-		return c.TCP.Address, s
-	}
-	s.HTTP = check.HTTP{Method: c.HTTP.Method, Host: c.HTTP.Host, Match: c.HTTP.Expect}
-	for _, r := range c.HTTP.Status {
-		s.HTTP.Status = append(s.HTTP.Status, check.StatusRange(r))
-	}
-	return c.HTTP.URL, s
 }

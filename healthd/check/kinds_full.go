@@ -1,0 +1,9 @@
+//go:build !lite
+
+package check
+
+// heavyKinds are those whose drivers are most of the program's size.
+var heavyKinds = map[string]Kind{}
+
+// absent names the kinds that this build lacks.
+var absent []string
