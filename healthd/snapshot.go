@@ -28,6 +28,7 @@ type Service struct {
 	Stale      bool      `json:"stale,omitempty"` // some of what Status rests on was not measured lately
 	Admin      Admin     `json:"admin"`
 	Weight     int       `json:"weight"`            // percent of its share of the traffic that it is fit for: 100, less while it is slow, never 0
+	Floor      int       `json:"floor,omitempty"`   // percent below which slowness never lowers Weight; 25
 	Suspect    []string  `json:"suspect,omitempty"` // shared dependencies, by check name, that fail and are not held against this instance, for they fail elsewhere too or nobody could be asked
 	Generation uint64    `json:"generation"`        // of the snapshot in which this service last changed
 	Checks     []Check   `json:"checks"`            // by name

@@ -29,7 +29,7 @@ func after(s *Snapshot, service, check, outcomes string) *Snapshot {
 	for i := range outcomes {
 		at = at.Add(time.Second)
 		v = v.Step(NewOutcome(at, 0, letters[outcomes[i]], "seen "+outcomes[i:i+1]), Rule{})
-		s = s.Update([]Change{{service, check, v}}, at)
+		s = s.Update([]Change{{Service: service, Check: check, Verdict: v}}, at)
 	}
 	return s
 }
@@ -267,7 +267,7 @@ func TestSnapshotsAreImmutableAndCounted(t *testing.T) {
 				}
 			}
 			at := s.At.Add(time.Duration(rapid.IntRange(0, 9).Draw(t, "seconds")) * time.Second)
-			next := s.Update([]Change{{service, check, v.Step(NewOutcome(at, 0, letters[outcome[0]], ""), Rule{})}}, at)
+			next := s.Update([]Change{{Service: service, Check: check, Verdict: v.Step(NewOutcome(at, 0, letters[outcome[0]], ""), Rule{})}}, at)
 			if now := fmt.Sprintf("%+v", *s); now != before {
 				t.Fatalf("modified from\n%s\nto\n%s", before, now)
 			}

@@ -6,14 +6,15 @@ import (
 	"time"
 )
 
-// Change is a new verdict for one check.
+// Change is a new verdict for one check, with the latency of its last results.
 type Change struct {
 	Service, Check string
 	Verdict        Verdict
+	Latency        Latency
 }
 
 // Update gives the snapshot after the changes, at now. Changes for checks that are not there are dropped. The generation grows by one if
-// a status or a mark of staleness changed, and stays if only details did.
+// a status, a weight or a mark of staleness changed, and stays if only details did.
 func (s *Snapshot) Update(changes []Change, now time.Time) *Snapshot {
 	next := *s
 	next.At, next.Services = now, slices.Clone(s.Services)
@@ -28,6 +29,7 @@ func (s *Snapshot) Update(changes []Change, now time.Time) *Snapshot {
 		}
 		if c, ok := svc.Check(ch.Check); ok {
 			c.take(ch.Verdict, now)
+			c.Latency = ch.Latency
 		}
 	}
 	for name := range touched {
@@ -81,6 +83,7 @@ func (s *Snapshot) Outdate(now time.Time) *Snapshot {
 // judge rolls the checks up. A status once known is never replaced by Unknown, for missing data is no failure: while a required check is
 // unknown, the service is what its known checks make of it, marked stale; and what it was while no required check is known at all.
 func (s *Service) judge(now time.Time) {
+	s.Weight = s.weight()
 	status := Rollup(s.Checks)
 	s.Stale = slices.ContainsFunc(s.Checks, func(c Check) bool { return c.Stale && c.Impact == Required })
 	if status == Unknown && s.Status != Unknown {
@@ -97,7 +100,7 @@ func (s *Service) judge(now time.Time) {
 }
 
 func (s *Service) differs(old *Service) bool {
-	return s.Status != old.Status || s.Stale != old.Stale || !slices.EqualFunc(s.Checks, old.Checks, func(a, b Check) bool {
+	return s.Status != old.Status || s.Stale != old.Stale || s.Weight != old.Weight || !slices.EqualFunc(s.Checks, old.Checks, func(a, b Check) bool {
 		return a.Verdict.Status == b.Verdict.Status && a.Stale == b.Stale && a.Brought == b.Brought && a.Awaited == b.Awaited
 	})
 }
@@ -137,7 +140,7 @@ func Restart(fresh, old *Snapshot, now time.Time) *Snapshot {
 	next.Generation = old.Generation + 1
 	for i := range next.Services {
 		svc := &next.Services[i]
-		svc.Generation = next.Generation
+		svc.Generation, svc.Weight = next.Generation, fullWeight
 		if before, ok := old.Service(svc.Name); ok && before.Status != Unknown {
 			svc.remember(before)
 		}
@@ -153,11 +156,13 @@ func (s *Service) remember(before *Service) {
 	for i := range s.Checks {
 		c := &s.Checks[i]
 		if old, ok := before.Check(c.Name); ok && old.Kind == c.Kind && old.Target == c.Target {
-			c.Verdict, c.Stale = old.Verdict, old.Verdict.Status != Unknown
+			c.Verdict, c.Latency, c.Stale = old.Verdict, old.Latency, old.Verdict.Status != Unknown
 			c.Brought = c.Stale
 			c.Verdict.Streak = Streak{} // consecutive means without a gap
+			c.Verdict.Pace = Pace{Steps: min(old.Verdict.Pace.Steps, maxSteps)}
 		}
 	}
+	s.Weight = s.weight()
 }
 
 // Age is how long ago the snapshot was made. A snapshot from the future, after the clock was set back, is older than any limit.

@@ -4,8 +4,9 @@ import "time"
 
 // Rule says how many consecutive outcomes change a verdict. A zero field means its default.
 type Rule struct {
-	Rise int // better outcomes until a verdict improves; 2
-	Fall int // worse outcomes until a verdict worsens; 3
+	Rise    int         // better outcomes until a verdict improves; 2
+	Fall    int         // worse outcomes until a verdict worsens; 3
+	Latency LatencyRule // how long an answer may take; see LatencyRule.Judge
 }
 
 // DefaultRule is rise 2, fall 3, as in HAProxy.
@@ -28,6 +29,7 @@ type Verdict struct {
 	Measured time.Time `json:"measured"` // the last outcome that was no own fault
 	Last     Outcome   `json:"last"`     // own faults included
 	Streak   Streak    `json:"streak"`
+	Pace     Pace      `json:"pace,omitzero"` // how slow it has become
 }
 
 // Streak counts the consecutive outcomes up to now, by how good they were.
@@ -52,6 +54,7 @@ func (v Verdict) Step(o Outcome, rule Rule) Verdict {
 	rule = rule.orDefault()
 	v.Measured = o.At
 	v.Streak = v.Streak.step(o.Class.Status(), max(rule.Rise, rule.Fall))
+	v.Pace = v.Pace.step(o, rule)
 	if next := v.next(rule); next != v.Status {
 		v.Status, v.Since = next, o.At.Add(o.Took)
 	}

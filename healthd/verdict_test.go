@@ -37,7 +37,7 @@ func TestVerdictStories(t *testing.T) {
 		var v Verdict
 		got := ""
 		for i := range w[2] {
-			v = v.Step(NewOutcome(t0.Add(time.Duration(i)*time.Second), time.Millisecond, letters[w[2][i]], ""), Rule{rise, fall})
+			v = v.Step(NewOutcome(t0.Add(time.Duration(i)*time.Second), time.Millisecond, letters[w[2][i]], ""), Rule{Rise: rise, Fall: fall})
 			got += short[v.Status]
 		}
 		if got != w[3] {

@@ -37,11 +37,11 @@ type Board struct {
 	dir     string
 	problem func(error)
 	latest  atomic.Pointer[edition]
+	ticked  atomic.Pointer[time.Time] // when Run last had a turn
 
 	mu      sync.Mutex // held to make the next edition
-	rules   map[key]healthd.Rule
-	verdict map[key]healthd.Verdict // newer than the edition or the same
-	pending map[key]bool            // whose verdict is newer
+	checks  map[key]*record
+	pending []key // whose record is newer than the edition
 	orders  orders
 	flushed time.Time     // when verdicts were last published
 	running bool          // Run is
@@ -49,6 +49,14 @@ type Board struct {
 }
 
 type key struct{ service, check string }
+
+// record is what is held about one check between two editions, and what no edition holds.
+type record struct {
+	rule    healthd.Rule
+	verdict healthd.Verdict
+	ring    healthd.Ring
+	pending bool // it is newer than the edition
+}
 
 // edition is a snapshot and the channel that is closed once its generation is over.
 type edition struct {
@@ -95,15 +103,15 @@ func (b *Board) Replace(services []Service) {
 
 // begin publishes a first snapshot with the orders that stand.
 func (b *Board) begin(s *healthd.Snapshot, services []Service, now time.Time) {
-	b.rules, b.verdict, b.pending = map[key]healthd.Rule{}, map[key]healthd.Verdict{}, map[key]bool{}
+	b.checks, b.pending = map[key]*record{}, nil
 	for _, svc := range services {
 		for _, c := range svc.Checks {
-			b.rules[key{svc.Name, c.Name}] = c.Rule
+			b.checks[key{svc.Name, c.Name}] = &record{rule: c.Rule}
 		}
 	}
 	for _, svc := range s.Services {
 		for _, c := range svc.Checks {
-			b.verdict[key{svc.Name, c.Name}] = c.Verdict
+			b.checks[key{svc.Name, c.Name}].verdict = c.Verdict
 		}
 		if o, ok := b.orders.Services[svc.Name]; ok {
 			s, _ = s.Order(svc.Name, o.Admin, now)
@@ -114,6 +122,14 @@ func (b *Board) begin(s *healthd.Snapshot, services []Service, now time.Time) {
 
 // Latest is the snapshot of this moment; never nil.
 func (b *Board) Latest() *healthd.Snapshot { return b.latest.Load().Snapshot }
+
+// Ticked is when Run last had a turn, which it has each second: a watchdog that looks at it sees a board that hangs. Zero before the first.
+func (b *Board) Ticked() time.Time {
+	if at := b.ticked.Load(); at != nil {
+		return *at
+	}
+	return time.Time{}
+}
 
 // Wait returns the latest snapshot once its generation is above after: at once if it is already, else with the next change. When ctx
 // ends first it returns the latest all the same, with the error of ctx.
@@ -148,16 +164,19 @@ func (b *Board) Report(service, check string, o healthd.Outcome) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	k := key{service, check}
-	old, ok := b.verdict[k]
+	r, ok := b.checks[k]
 	if !ok { // of a config that is no more
 		return
 	}
-	v := old.Step(o, b.rules[k])
-	b.verdict[k], b.pending[k] = v, true
-	if v.Status == old.Status && !b.marked(k) {
+	old := r.verdict
+	r.take(o)
+	if !r.pending {
+		r.pending, b.pending = true, append(b.pending, k)
+	}
+	if r.verdict.Status == old.Status && r.verdict.Pace.Steps == old.Pace.Steps && !b.marked(k) {
 		return
 	}
-	if b.running && len(b.verdict) >= many && time.Since(b.flushed) < gap {
+	if b.running && len(b.checks) >= many && time.Since(b.flushed) < gap {
 		select {
 		case b.due <- struct{}{}:
 		default: // it knows
@@ -165,6 +184,16 @@ func (b *Board) Report(service, check string, o healthd.Outcome) {
 		return
 	}
 	b.flush(o.At.Add(o.Took))
+}
+
+// take takes one outcome. A percentile is made here only where it is judged; else when it is published.
+func (r *record) take(o healthd.Outcome) {
+	r.ring.Add(o)
+	var latency healthd.Latency
+	if r.rule.Latency.Of != healthd.Each {
+		latency = r.ring.Latency()
+	}
+	r.verdict = r.verdict.Step(r.rule.Latency.Judge(o, latency), r.rule)
 }
 
 // marked reports whether the check is published as stale or awaited, which the outcome at hand may end.
@@ -182,10 +211,12 @@ func (b *Board) flush(now time.Time) {
 		return
 	}
 	changes := make([]healthd.Change, 0, len(b.pending))
-	for k := range b.pending {
-		changes = append(changes, healthd.Change{Service: k.service, Check: k.check, Verdict: b.verdict[k]})
+	for _, k := range b.pending {
+		r := b.checks[k]
+		r.pending = false
+		changes = append(changes, healthd.Change{Service: k.service, Check: k.check, Verdict: r.verdict, Latency: r.ring.Latency()})
 	}
-	clear(b.pending)
+	b.pending = b.pending[:0]
 	b.publish(b.Latest().Update(changes, now))
 	b.flushed = time.Now()
 }
@@ -223,6 +254,7 @@ func (b *Board) Run(ctx context.Context) error {
 		}
 		b.mu.Lock()
 		now := time.Now()
+		b.ticked.Store(&now)
 		b.flush(now)
 		b.publish(b.Latest().Outdate(now))
 		b.mu.Unlock()

@@ -68,6 +68,40 @@ func TestVerdictsArePublishedAtOnceAndDetailsWithinASecond(t *testing.T) {
 	})
 }
 
+// The percentiles are those of what was measured, published with the details; slowness lowers the weight at once.
+func TestLatencyIsPublishedAndLowersTheWeight(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		services := web()
+		services[0].Floor = 60
+		services[0].Checks[0].Rule = healthd.Rule{Latency: healthd.LatencyRule{Warn: 250 * time.Millisecond, Of: healthd.P95}}
+		b, err := NewBoard(Settings{Services: services})
+		if err != nil {
+			t.Fatal(err)
+		}
+		stop := running(t, b.Run)
+		report := func(took time.Duration, times int) {
+			for range times {
+				b.Report("web", "app", healthd.NewOutcome(time.Now(), took, healthd.OK, "status 200"))
+			}
+		}
+		report(10*time.Millisecond, 95)
+		report(time.Second, 5)
+		b.Report("web", "app", healthd.NewOutcome(time.Now(), time.Hour, healthd.OwnFault, "no descriptors"))
+		time.Sleep(beat + time.Millisecond)
+		svc, _ := b.Latest().Service("web")
+		if got, want := svc.Checks[0].Latency, (healthd.Latency{N: 100, P50: 10 * time.Millisecond, P95: 10 * time.Millisecond, P99: time.Second}); got != want || svc.Weight != 100 {
+			t.Errorf("latency %+v, weight %d", got, svc.Weight)
+		}
+		generation := b.Latest().Generation
+		report(time.Second, 2*healthd.DefaultRule.Fall)
+		svc, _ = b.Latest().Service("web")
+		if svc.Weight != 60 || svc.Status != healthd.Warn || b.Latest().Generation == generation {
+			t.Errorf("slow: weight %d, %s, generation %d was %d", svc.Weight, svc.Status, b.Latest().Generation, generation)
+		}
+		stop()
+	})
+}
+
 // After a start, and after an outage, everything changes at once.
 func TestManyChangesAreTakenInOneGo(t *testing.T) {
 	const services = 10_000

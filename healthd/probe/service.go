@@ -13,6 +13,7 @@ import (
 type Service struct {
 	Name    string
 	Address string // where it listens, host:port; empty where it is asked by name only
+	Floor   int    // percent below which slowness never lowers its weight; 25
 	Checks  []Check
 }
 
@@ -55,7 +56,7 @@ func (c Check) timeout() time.Duration {
 func fresh(instance string, services []Service) *healthd.Snapshot {
 	s := &healthd.Snapshot{Instance: instance}
 	for _, svc := range services {
-		view := healthd.Service{Name: svc.Name, Address: svc.Address}
+		view := healthd.Service{Name: svc.Name, Address: svc.Address, Floor: svc.Floor}
 		for _, c := range svc.Checks {
 			view.Checks = append(view.Checks, healthd.Check{
 				Name: c.Name, Kind: c.Kind, Measurement: c.Measurement, Target: c.Target, Impact: c.Impact, Shared: c.Shared,

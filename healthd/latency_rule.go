@@ -1,0 +1,109 @@
+package healthd
+
+import (
+	"fmt"
+	"time"
+)
+
+// Quantile says which latency is judged.
+type Quantile uint8
+
+// Each is the zero value: every result on its own.
+const (
+	Each Quantile = iota
+	P50           // the median of the last results
+	P95
+	P99
+)
+
+var quantileNames = [...]string{Each: "each", P50: "p50", P95: "p95", P99: "p99"}
+
+// String is "each", "p50", "p95" or "p99".
+func (q Quantile) String() string {
+	if int(q) < len(quantileNames) {
+		return quantileNames[q]
+	}
+	return fmt.Sprintf("quantile %d", q)
+}
+
+// ParseQuantile is the reverse of String.
+func ParseQuantile(word string) (Quantile, error) {
+	for q, name := range quantileNames {
+		if word == name {
+			return Quantile(q), nil
+		}
+	}
+	return Each, fmt.Errorf("latency of %q is none of each, p50, p95, p99", Line(word, 32))
+}
+
+// LatencyRule says how long an answer may take. The zero value takes any.
+//
+// Slow is not dead: a slow answer warns, and lowers the weight of its service (see Pace), but fails nothing unless Required says so.
+type LatencyRule struct {
+	Warn     time.Duration // slower is slow; 0 is never
+	Fail     time.Duration // slower is very slow, and a wrong answer where Required; 0 is never
+	Of       Quantile      // what is held against them
+	Required bool          // beyond Fail the check fails
+}
+
+// minResults is how many results a quantile must rest on to be judged: the first answer after a start is often a slow one.
+const minResults = 16
+
+func (r LatencyRule) set() bool { return r.Warn > 0 || r.Fail > 0 }
+
+// Slowness says which threshold of its LatencyRule an outcome was beyond.
+type Slowness uint8
+
+// InTime is the zero value.
+const (
+	InTime Slowness = iota
+	Slow
+	VerySlow
+)
+
+// Judge holds an outcome against the rule, given the latency of the last results with this one among them. What was not answered in time is
+// very slow, and stays what it is; what was not answered rightly is only that.
+func (r LatencyRule) Judge(o Outcome, l Latency) Outcome {
+	if o.Class == TimedOut && r.set() {
+		o.Slow = VerySlow
+	}
+	if o.Class != OK && o.Class != Degraded {
+		return o
+	}
+	took, what, ok := r.measure(o, l)
+	if !ok {
+		return o
+	}
+	switch {
+	case r.Fail > 0 && took > r.Fail:
+		o.Slow = VerySlow
+	case r.Warn > 0 && took > r.Warn:
+		o.Slow = Slow
+	default:
+		return o
+	}
+	said, limit := "warned", r.Warn
+	if o.Class = Degraded; o.Slow == VerySlow {
+		limit = r.Fail
+		if r.Required {
+			said, o.Class = "failed", WrongAnswer
+		}
+	}
+	o.Detail = Line(fmt.Sprintf("%s %s, %s above %s", o.Detail, what, said, limit), MaxDetail)
+	return o
+}
+
+// measure gives what is judged, in words too; not ok while a quantile rests on too few results.
+func (r LatencyRule) measure(o Outcome, l Latency) (took time.Duration, what string, ok bool) {
+	switch r.Of {
+	case P50:
+		took = l.P50
+	case P95:
+		took = l.P95
+	case P99:
+		took = l.P99
+	default:
+		return o.Took, "after " + o.Took.Round(100*time.Microsecond).String(), true
+	}
+	return took, fmt.Sprintf("with %s of %s over %d results", r.Of, took.Round(100*time.Microsecond), l.N), l.N >= minResults
+}
