@@ -160,7 +160,7 @@ func (r *StatRow) fill(line []byte, columns []*statColumn, names *interner) erro
 			at = end + 1
 		}
 		if column != nil && len(field) > 0 && !column.set(r, field, names) {
-			return newFault(ErrNotHAProxy, nil, "`show stat` gives %s as %s of %s/%s", quote(field), column.name, r.Proxy, r.Server)
+			return newFault(ErrNotHAProxy, nil, "`show stat` gives %s as %s of %s", quote(field), column.name, quote([]byte(r.Proxy+"/"+r.Server)))
 		}
 	}
 	return nil

@@ -170,7 +170,7 @@ func (s *ServerState) fill(line []byte, columns []*stateColumn, names *interner)
 		var field []byte
 		field, rest, more = bytes.Cut(rest, []byte{' '})
 		if column != nil && !column.set(s, field, names) {
-			return newFault(ErrNotHAProxy, nil, "`show servers state` gives %s as %s of %s/%s", quote(field), column.name, s.Backend, s.Server)
+			return newFault(ErrNotHAProxy, nil, "`show servers state` gives %s as %s of %s", quote(field), column.name, quote([]byte(s.Backend+"/"+s.Server)))
 		}
 	}
 	return nil
