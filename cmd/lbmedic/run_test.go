@@ -41,7 +41,7 @@ func TestASecondSignalEndsTheDrainOfAStop(t *testing.T) {
 		}
 		ctx, stop := context.WithCancelCause(t.Context())
 		ended := make(chan error, 1)
-		go func() { ended <- serve(ctx, d, &app{}, log) }()
+		go func() { ended <- serve(ctx, d, daemon.NewOwnFile(filepath.Join(dir, "none.yaml"), log), nil, log) }()
 		hear(t, said, "ready")
 		stop(stoppedBy{syscall.SIGTERM})
 		hear(t, said, "draining before the stop")

@@ -32,6 +32,7 @@ type Daemon struct {
 
 	mu          sync.Mutex
 	config      *config.Config
+	reading     Reading
 	controllers *controllers
 }
 
@@ -47,7 +48,7 @@ func New(cfg *config.Config, version string, log *zap.Logger) (d *Daemon, err er
 			err = errors.Join(err, undo[i]())
 		}
 	}()
-	d = &Daemon{log: log, version: version, config: cfg}
+	d = &Daemon{log: log, version: version, config: cfg, reading: Reading{File: cfg.File, At: time.Now()}}
 	d.book, err = openBook(cfg.State, log)
 	if err != nil {
 		return nil, err
@@ -89,34 +90,41 @@ func openBook(dir string, log *zap.Logger) (*control.Book, error) {
 	return book, nil
 }
 
-// Run works until ctx is done, and returns the error of the part that ended first, if one did. Every part is waited for.
+// Run works until ctx is done, and returns the error of the part that ended first, if one did. Every part is waited for; health is served
+// until the others have ended, so that its ports are without an answer for no longer than the next process takes to start.
 func (d *Daemon) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	var parts sync.WaitGroup
+	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
 	var once sync.Once
 	var failed error
-	run := func(name string, f func(context.Context) error) {
-		parts.Go(func() {
+	run := func(ctx context.Context, group *sync.WaitGroup, name string, f func(context.Context) error) {
+		group.Go(func() {
 			if err := f(ctx); err != nil && ctx.Err() == nil {
 				once.Do(func() { failed = fmt.Errorf("%s: %w", name, err) })
 				cancel(failed)
 			}
 		})
 	}
-	run("admin socket", d.admin.Run)
-	run("controllers", func(ctx context.Context) error { return d.currentControllers().run(ctx) })
+	var parts, last sync.WaitGroup
 	if d.sidecar != nil {
-		run("health", d.sidecar.run)
+		run(serving, &last, "health", d.sidecar.run)
 	}
-	run("readiness", d.announce)
-	parts.Wait()
+	run(serving, &last, "pulse", d.runPulse)
+	run(ctx, &parts, "admin socket", d.admin.Run)
+	run(ctx, &parts, "controllers", func(ctx context.Context) error { return d.currentControllers().run(ctx) })
+	run(ctx, &parts, "readiness", d.announce)
+	<-ctx.Done()
 	notify(d.log, systemd.SdNotifyStopping)
+	parts.Wait()
 	d.sidecars.Close()
 	d.sayWhatStays()
 	if err := d.book.Close(); err != nil {
 		d.log.Error("close the journal", zap.Error(err))
 	}
+	stop()
+	last.Wait()
 	return failed
 }
 
@@ -146,29 +154,6 @@ func (d *Daemon) currentControllers() *controllers {
 	return d.controllers
 }
 
-// Drain tells everybody who asks that this instance is about to stop, and waits for as long as balancers need to hear
-// it, or until ctx is done. It is what SIGTERM does where health.on_term is drain.
-func (d *Daemon) Drain(ctx context.Context) {
-	if d.sidecar == nil || d.config.Health.OnTerm != config.OnTermDrain {
-		return
-	}
-	if err := d.sidecar.drain(); err != nil {
-		d.log.Error("tell the balancers that this instance stops", zap.Error(err))
-		return
-	}
-	d.log.Info("draining before the stop", zap.Duration("for", termDrain))
-	wait := time.NewTimer(termDrain)
-	defer wait.Stop()
-	select {
-	case <-ctx.Done():
-	case <-wait.C:
-	}
-}
-
-// termDrain is how long balancers have to hear that this instance stops: HAProxy's default check, 3 failures at 2 s
-// apart, and some.
-const termDrain = 8 * time.Second
-
 // announce tells systemd once everything has had its first look, a balancer that cannot be read too.
 func (d *Daemon) announce(ctx context.Context) error {
 	if d.sidecar != nil {
@@ -186,41 +171,5 @@ func (d *Daemon) announce(ctx context.Context) error {
 	d.log.Info("ready", zap.String("version", d.version))
 	notify(d.log, systemd.SdNotifyReady)
 	<-ctx.Done()
-	return nil
-}
-
-// Reload takes a new configuration: everything that can fail is built first, then it is swapped in. On an error the old
-// one goes on. Addresses, the admin socket and the state directory change only with a restart.
-func (d *Daemon) Reload(cfg *config.Config) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if err := sameBinds(d.config, cfg); err != nil {
-		return err
-	}
-	if d.sidecar != nil {
-		if err := d.sidecar.replace(cfg.Health); err != nil {
-			return err
-		}
-	}
-	next := newControllers(cfg, d.book, d.sidecars, d.log)
-	next.inherit(d.controllers)
-	d.controllers.swap(next)
-	d.controllers = next
-	d.config = cfg
-	d.admin.Replace(next.all)
-	return nil
-}
-
-func sameBinds(old, next *config.Config) error {
-	switch {
-	case old.State != next.State:
-		return fmt.Errorf("state: %s cannot become %s without a restart", old.State, next.State)
-	case old.Admin != next.Admin:
-		return errors.New("admin: its addresses cannot change without a restart")
-	case (old.Health == nil) != (next.Health == nil):
-		return errors.New("health: it cannot come or go without a restart")
-	case old.Health != nil && (old.Health.HTTP != next.Health.HTTP || old.Health.Agent != next.Health.Agent):
-		return errors.New("health: its addresses cannot change without a restart")
-	}
 	return nil
 }

@@ -4,37 +4,33 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
-	"strings"
 	"sync"
-	"time"
 
 	"go.uber.org/zap"
 
 	"github.com/lbmedic/lbmedic/cmd/lbmedic/config"
 	"github.com/lbmedic/lbmedic/healthd"
-	"github.com/lbmedic/lbmedic/healthd/check"
 	"github.com/lbmedic/lbmedic/healthd/probe"
-	"github.com/lbmedic/lbmedic/healthd/serve"
 )
 
-// sidecar is the part beside the app: probers, the board, and those who answer from it.
+// sidecar is the part beside the app: probers, the board, and the ports on which it is answered from.
 type sidecar struct {
 	board *probe.Board
-	http  net.Listener // nil: off
+	ports *ports
 	log   *zap.Logger
 
-	mu       sync.Mutex
-	settings *config.Health
-	probers  *probe.Probers
-	swapped  chan struct{} // closed when settings and probers were replaced
+	mu      sync.Mutex
+	first   []port             // to be served when it runs
+	opened  map[string]*socket // for them
+	probers *probe.Probers
+	swapped chan struct{} // closed when the probers were replaced
 }
 
 // byShutdown marks the orders that a stop of this process gives, and that its next start ends.
 const byShutdown = "shutdown"
 
-func newSidecar(h *config.Health, dir string, log *zap.Logger) (*sidecar, error) {
+func newSidecar(h *config.Health, dir string, log *zap.Logger) (s *sidecar, err error) {
 	services, err := servicesOf(h)
 	if err != nil {
 		return nil, err
@@ -42,29 +38,34 @@ func newSidecar(h *config.Health, dir string, log *zap.Logger) (*sidecar, error)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the state directory of health: %w", err)
 	}
-	s := &sidecar{settings: h, log: log, swapped: make(chan struct{})}
+	s = &sidecar{log: log, swapped: make(chan struct{})}
 	s.board, err = probe.NewBoard(probe.Settings{Services: services, Dir: dir, Problem: func(err error) { log.Warn("health state", zap.Error(err)) }})
 	if err != nil {
 		return nil, err
 	}
 	s.probers = probe.NewProbers(services, s.board)
-	if h.HTTP.IsValid() {
-		s.http, err = net.Listen("tcp", h.HTTP.String())
-		if err != nil {
-			return nil, fmt.Errorf("health.http: %w; is another lbmedic running?", err)
-		}
+	sockets, err := newSockets(log)
+	if err != nil {
+		return nil, err
 	}
-	if err := s.endOldDrain(); err != nil {
+	s.ports = newPorts(sockets, log)
+	s.first = s.portsOf(h)
+	if s.opened, err = s.ports.prepare(s.first); err != nil {
+		return nil, err
+	}
+	if err := errors.Join(s.endOldDrain(), sockets.release(s.first)); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
 	return s, nil
 }
 
+// close takes back what newSidecar opened, for one that does not run after all.
 func (s *sidecar) close() error {
-	if s.http == nil {
-		return nil
+	var errs []error
+	for _, opened := range s.opened {
+		errs = append(errs, opened.master.Close())
 	}
-	return s.http.Close()
+	return errors.Join(errs...)
 }
 
 // endOldDrain ends what the last stop told the balancers.
@@ -118,54 +119,29 @@ func (s *sidecar) run(ctx context.Context) error {
 	}
 	run("board", s.board.Run)
 	run("probers", s.runProbers)
-	if s.http != nil {
-		run("http", func(ctx context.Context) error {
-			return serve.NewHTTP(serve.HTTPSettings{Source: s.board}).Run(ctx, s.http)
-		})
+	s.mu.Lock()
+	err := s.ports.swap(s.first, s.opened)
+	s.mu.Unlock()
+	if err != nil {
+		errs <- err
+		cancel()
 	}
-	run("agent-check", s.runAgent)
+	run("ports", s.ports.run)
 	parts.Wait()
 	close(errs)
 	return errors.Join(<-errs)
 }
 
-// runAgent answers for the one service there is, or for the one whose name `agent-send` sends, also after a reload that
-// has other services.
-func (s *sidecar) runAgent(ctx context.Context) error {
-	return s.eachSettings(ctx, func(ctx context.Context, h *config.Health, _ *probe.Probers) error {
-		if len(h.Services) == 0 || !h.Agent.IsValid() {
-			return nil
-		}
-		agent := serve.NewAgent(serve.AgentSettings{Source: s.board, Orders: s.board, Service: h.Services[0].Name, Send: len(h.Services) > 1,
-			Problem: func(err error) { s.log.Warn("agent-check", zap.Error(err)) }})
-		return agent.Run(ctx, func() (net.Listener, error) { return net.Listen("tcp", h.Agent.String()) })
-	})
-}
-
-// runProbers runs the probers, and their successors after a reload.
+// runProbers runs the probers, and after a reload those that replace them.
 func (s *sidecar) runProbers(ctx context.Context) error {
-	return s.eachSettings(ctx, func(ctx context.Context, _ *config.Health, probers *probe.Probers) error { return probers.Run(ctx) })
-}
-
-// eachSettings runs part with the settings there are, and again with those that replace them, until ctx is done.
-func (s *sidecar) eachSettings(ctx context.Context, part func(context.Context, *config.Health, *probe.Probers) error) error {
 	for ctx.Err() == nil {
 		s.mu.Lock()
-		settings, probers, swapped := s.settings, s.probers, s.swapped
+		probers, swapped := s.probers, s.swapped
 		s.mu.Unlock()
 		inner, cancel := context.WithCancel(ctx)
 		ended := make(chan error, 1)
-		go func() {
-			err := part(inner, settings, probers)
-			if err == nil {
-				<-inner.Done()
-			}
-			ended <- err
-		}()
+		go func() { ended <- probers.Run(inner) }()
 		select {
-		case err := <-ended:
-			cancel()
-			return err
 		case <-swapped:
 		case <-ctx.Done():
 		}
@@ -177,68 +153,30 @@ func (s *sidecar) eachSettings(ctx context.Context, part func(context.Context, *
 	return nil
 }
 
-// replace takes the services of a new configuration. On an error the old ones stay.
-func (s *sidecar) replace(h *config.Health) error {
-	services, err := servicesOf(h)
-	if err != nil {
-		return err
+// replacement is what a new configuration comes to, with everything done that can fail.
+type replacement struct {
+	services []probe.Service
+	ports    []port
+	opened   map[string]*socket
+}
+
+// prepare builds what replace takes. Where it is not taken after all, discard closes what it opened.
+func (s *sidecar) prepare(h *config.Health) (r replacement, err error) {
+	if r.services, err = servicesOf(h); err != nil {
+		return replacement{}, err
 	}
+	r.ports = s.portsOf(h)
+	r.opened, err = s.ports.prepare(r.ports)
+	return r, err
+}
+
+// replace has a new configuration take effect.
+func (s *sidecar) replace(r replacement) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.board.Replace(services)
-	s.settings = h
-	s.probers = probe.NewProbers(services, s.board)
+	s.board.Replace(r.services)
+	s.probers = probe.NewProbers(r.services, s.board)
 	close(s.swapped)
 	s.swapped = make(chan struct{})
-	return nil
-}
-
-// servicesOf builds the checks; every mistake is reported.
-func servicesOf(h *config.Health) ([]probe.Service, error) {
-	var services []probe.Service
-	var errs []error
-	for _, s := range h.Services {
-		service := probe.Service{Name: s.Name, Address: s.Address}
-		for _, c := range s.Checks {
-			built, err := Check(c)
-			if err != nil {
-				errs = append(errs, fmt.Errorf("health.services.%s.checks.%s: %w", s.Name, c.Name, err))
-				continue
-			}
-			service.Checks = append(service.Checks, built)
-		}
-		services = append(services, service)
-	}
-	return services, errors.Join(errs...)
-}
-
-// Check builds one check as the configuration describes it.
-func Check(c config.Check) (probe.Check, error) {
-	kind, err := check.Find(c.Kind)
-	if err != nil {
-		return probe.Check{}, err
-	}
-	ask, err := check.New(c.Kind, c.Target, c.Options)
-	if err != nil {
-		return probe.Check{}, err
-	}
-	out := probe.Check{Name: c.Name, Kind: c.Kind, Measurement: kind.Measurement, Target: config.WithoutSecret(strings.Join(c.Target, " ")), Shared: c.Shared,
-		Rule: healthd.Rule{Rise: c.Rise, Fall: c.Fall}, Interval: c.Interval, Timeout: c.Timeout, Probe: ask}
-	if warn := c.Latency.Warn; warn > 0 {
-		out.Probe = func(ctx context.Context) healthd.Outcome {
-			o := ask(ctx)
-			if o.Class == healthd.OK && o.Took > warn {
-				return healthd.NewOutcome(o.At, o.Took, healthd.Degraded,
-					fmt.Sprintf("%s after %s, warned above %s", o.Detail, o.Took.Round(time.Microsecond*100), warn))
-			}
-			return o
-		}
-	}
-	switch c.Impact {
-	case config.ImpactDegrade:
-		out.Impact = healthd.Degrade
-	case config.ImpactInform:
-		out.Impact = healthd.Inform
-	}
-	return out, nil
+	return s.ports.swap(r.ports, r.opened)
 }

@@ -1,0 +1,77 @@
+package daemon
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	systemd "github.com/coreos/go-systemd/v22/daemon"
+
+	"github.com/lbmedic/lbmedic/cmd/lbmedic/config"
+)
+
+// Reread has load read the configuration and takes it. Where it cannot be read or taken the old one goes on; the error is then what is wrong,
+// and stays to be seen in Reading and in systemd's status until a reading succeeds.
+func (d *Daemon) Reread(load func() (*config.Config, error)) error {
+	notify(d.log, systemd.SdNotifyReloading, systemd.SdNotifyMonotonicUsec())
+	defer notify(d.log, systemd.SdNotifyReady)
+	cfg, err := load()
+	if err == nil {
+		err = d.Reload(cfg)
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.reading.Wrong = ""
+	if err != nil {
+		d.reading.Wrong = oneLine(err.Error())
+	}
+	return err
+}
+
+// Reading is what became of the last look at the configuration.
+func (d *Daemon) Reading() Reading {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.reading
+}
+
+// Reload takes a new configuration: everything that can fail is done first, then it is swapped in. On an error the old one goes on. Checks
+// that are the same keep their history, and servers that are the same keep their callers; only the admin socket, the state directory and
+// whether there is a sidecar at all change with a restart alone.
+func (d *Daemon) Reload(cfg *config.Config) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := needsRestart(d.config, cfg); err != nil {
+		return err
+	}
+	var health replacement
+	if d.sidecar != nil {
+		var err error
+		if health, err = d.sidecar.prepare(cfg.Health); err != nil {
+			return err
+		}
+	}
+	next := newControllers(cfg, d.book, d.sidecars, d.log)
+	next.inherit(d.controllers)
+	d.controllers.swap(next)
+	d.controllers = next
+	d.config = cfg
+	d.reading = Reading{File: cfg.File, At: time.Now()}
+	d.admin.Replace(next.all)
+	if d.sidecar != nil {
+		return d.sidecar.replace(health)
+	}
+	return nil
+}
+
+func needsRestart(old, next *config.Config) error {
+	switch {
+	case old.State != next.State:
+		return fmt.Errorf("state: %s cannot become %s without a restart", old.State, next.State)
+	case old.Admin.Socket != next.Admin.Socket || old.Admin.HTTP != next.Admin.HTTP:
+		return errors.New("admin: its addresses cannot change without a restart")
+	case (old.Health == nil) != (next.Health == nil):
+		return errors.New("health: it cannot come or go without a restart")
+	}
+	return nil
+}
