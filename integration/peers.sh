@@ -2,12 +2,19 @@
 # Installs the real programs that lbmedic is tested against, once, and caches the versions that the host does not carry.
 #
 #   integration/peers.sh demo    HAProxy and nginx of this host
-#   integration/peers.sh test    the same, and HAProxy 2.2, 2.6, 3.0, 3.2 and nginx 1.18, 1.22, 1.26, 1.30
+#   integration/peers.sh test    the same, and HAProxy 2.2, 2.6, 3.0, 3.2 and nginx 1.18, 1.22, 1.26, 1.30,
+#                                Consul, promtool, grpc_health_probe, and the servers that are checked
 #
 # The versions come from Debian's suites, each in a root of its own under the cache folder
 # ($LBMEDIC_PEERS, default ~/.cache/lbmedic/peers), with a wrapper in bin/ that shares /tmp with the host, so that
 # configs and sockets below /tmp have one path inside and outside. Root or sudo is asked for only while something is missing.
+#
+# The servers are Debian packages unpacked into the cache folder: nothing of them is installed on this host, no service of
+# theirs is known to it, and unpacking them needs no root. internal/peer/tool.go says what a test has to know of them.
 set -euo pipefail
+umask 022
+
+here=$(cd "$(dirname "$0")" && pwd)
 
 say() { printf 'peers: %s\n' "$*" >&2; }
 
@@ -108,6 +115,107 @@ version_of() {
   dpkg-query --admindir="$cache/$1/var/lib/dpkg" -W -f='${Version}' "$2" | sed 's/^[0-9]*://; s/^\([0-9]*\.[0-9]*\).*/\1/'
 }
 
+# servers are the packages whose programs the tests of checks start.
+servers="postgresql-15 postgresql-client-15 mariadb-server-core mariadb-client-core redis-server redis-tools memcached
+  rabbitmq-server nats-server etcd-server etcd-client slapd ldap-utils php8.2-fpm dnsmasq-base exim4-daemon-light openssl
+  prometheus"
+
+# unneeded are packages that those depend on and that no program below asks for when it runs.
+unneeded='systemd|libsystemd-shared|locales|libc-l10n|libllvm14|libz3-4|(lib)?python3.*|perl.*|libperl.*|lib.*-perl|libjs-.*|fonts-.*|javascript-common|.*-common|exim4-(base|config)|cron|dmsetup|ed|galera-4|gawk|libcryptsetup12|libfdisk1|libkmod2|logrotate|lsof|media-types|psmisc|rsync|sensible-utils|ucf'
+
+# tools are the names of bin/ and the programs that they run.
+tools='
+postgres            /usr/lib/postgresql/15/bin/postgres
+initdb              /usr/lib/postgresql/15/bin/initdb
+pg_basebackup       /usr/lib/postgresql/15/bin/pg_basebackup
+pg_ctl              /usr/lib/postgresql/15/bin/pg_ctl
+psql                /usr/lib/postgresql/15/bin/psql
+mariadbd            /usr/sbin/mariadbd
+mariadb-install-db  /usr/bin/mariadb-install-db
+mariadb             /usr/bin/mariadb
+redis-server        /usr/bin/redis-server
+redis-cli           /usr/bin/redis-cli
+memcached           /usr/bin/memcached
+epmd                /usr/bin/epmd
+rabbitmq-server     /usr/lib/rabbitmq/bin/rabbitmq-server
+rabbitmqctl         /usr/lib/rabbitmq/bin/rabbitmqctl
+nats-server         /usr/sbin/nats-server
+etcd                /usr/bin/etcd
+etcdctl             /usr/bin/etcdctl
+slapd               /usr/sbin/slapd
+slapadd             /usr/sbin/slapadd
+ldapadd             /usr/bin/ldapadd
+ldapsearch          /usr/bin/ldapsearch
+php-fpm             /usr/sbin/php-fpm8.2
+dnsmasq             /usr/sbin/dnsmasq
+exim4               /usr/sbin/exim4
+openssl             /usr/bin/openssl
+promtool            /usr/bin/promtool
+'
+
+# server_packages are the servers and what they need beyond the smallest Debian 12, whatever this host has.
+server_packages() {
+  # shellcheck disable=SC2086 # one word a package
+  apt-get -qq -o "Dir::State::status=$cache/bookworm/var/lib/dpkg/status" install --print-uris -y --no-install-recommends $servers |
+    sed -n "s/^'[^']*' \([^_]*\)_.*/\1/p" | grep -vxE "$unneeded"
+}
+
+# servers_root unpacks the servers into one folder, without running any script of theirs.
+servers_root() {
+  local root="$cache/servers" deb names
+  if [ "$(cat "$root/.complete" 2>/dev/null)" = "$servers" ]; then return; fi
+  say "unpacking the servers that are checked (about 20 s)"
+  rm -rf "$root.new" "$root"
+  mkdir -p "$root.new/debs" "$root.new"/usr/{bin,sbin,lib,lib64}
+  for deb in bin sbin lib lib64; do ln -s "usr/$deb" "$root.new/$deb"; done
+  if ! names=$(server_packages 2>/dev/null) || [ -z "$names" ]; then
+    as_root apt-get -o Acquire::Retries=3 -o DPkg::Lock::Timeout=300 update -qq
+    names=$(server_packages)
+  fi
+  # shellcheck disable=SC2086 # one word a package
+  (cd "$root.new/debs" && apt-get -qq -o APT::Sandbox::User=root -o Acquire::Retries=3 download $names)
+  for deb in "$root.new"/debs/*.deb; do
+    dpkg-deb --fsys-tarfile "$deb" | tar -C "$root.new" --keep-directory-symlink --no-same-owner --no-same-permissions -xf -
+  done
+  rm -rf "$root.new/debs"
+  printf '%s:x:%s:%s::/nonexistent:/bin/sh\n' root 0 0 nobody 65534 65534 Debian-exim 65534 65534 >"$root.new/etc/passwd"
+  printf '%s:x:%s:\n' root 0 nogroup 65534 Debian-exim 65534 >"$root.new/etc/group"
+  printf '%s' "$servers" >"$root.new/.complete"
+  mv "$root.new" "$root"
+}
+
+# tool writes bin/NAME, which runs a program of the servers at the path that its package gives it: what is unpacked lies
+# over this host's /usr and /etc in a private mount namespace. It has the rights of its caller and sees itself as nobody,
+# for half of them refuse to be root; and it ends with its caller.
+tool() {
+  local name=$1 path=$2
+  [ -x "$cache/servers$path" ] || { say "the servers have no $path"; return 1; }
+  cat >"$cache/bin/.new" <<EOF
+#!/bin/sh
+[ "\$(id -u)" = 0 ] || user=--map-root-user
+exec unshare --mount \$user -- /bin/sh -c '
+  servers=$cache/servers
+  mount -t overlay -o "lowerdir=\$servers/usr:/usr" lbmedic /usr && mount -t overlay -o "lowerdir=\$servers/etc:/etc" lbmedic /etc &&
+  exec unshare --map-user=65534 --map-group=65534 -- setpriv --pdeathsig KILL -- $path "\$@"' $name "\$@"
+EOF
+  chmod 0755 "$cache/bin/.new"
+  mv "$cache/bin/.new" "$cache/bin/$name"
+  made+="$name "
+}
+
+# built builds bin/NAME from a Go module that names nothing but that tool, so that its hundreds of requirements are not ours.
+built() {
+  local name=$1 module=$2 dir=$3
+  made+="$name "
+  [ -x "$cache/bin/$name" ] && return
+  say "building $name"
+  (cd "$here/../$dir" && GOFLAGS=-buildvcs=false GOWORK=off CGO_ENABLED=0 "${GO:-go}" build -trimpath -ldflags '-s -w' -o "$cache/bin/.new-$name" "$module")
+  mv "$cache/bin/.new-$name" "$cache/bin/$name"
+}
+
+# pinned is the version of a module in the go.mod of a tool.
+pinned() { sed -n "s|^[[:space:]]*$1 v\([^ ]*\).*|\1|p" "$here/../$2/go.mod"; }
+
 install_missing haproxy nginx
 if [ "$want" = demo ]; then exit 0; fi
 
@@ -130,6 +238,12 @@ bookworm 2.6 1.22
 trixie   3.0 1.26
 sid      3.2 1.30
 SUITES
+servers_root
+while read -r name path; do
+  if [ -n "$name" ]; then tool "$name" "$path"; fi
+done <<<"$tools"
+built "consul-$(pinned github.com/hashicorp/consul internal/peer/consul)" github.com/hashicorp/consul internal/peer/consul
+built "grpc_health_probe-$(pinned github.com/grpc-ecosystem/grpc-health-probe internal/peer/grpcprobe)" github.com/grpc-ecosystem/grpc-health-probe internal/peer/grpcprobe
 for old in "$cache"/bin/*; do # versions that a suite has moved on from
   case $made in *" ${old##*/} "*) ;; *) rm -f "$old" ;; esac
 done

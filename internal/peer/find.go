@@ -36,15 +36,11 @@ func Installed(kind string) (Program, bool) {
 // Cached returns the versions of that kind that integration/peers.sh has made, oldest first. $LBMEDIC_PEERS names
 // the cache folder (default ~/.cache/lbmedic/peers); the word "none" hides every version.
 func Cached(kind string) []Program {
-	dir := os.Getenv("LBMEDIC_PEERS")
-	if dir == "" {
-		cache, err := os.UserCacheDir()
-		if err != nil {
-			return nil
-		}
-		dir = filepath.Join(cache, "lbmedic", "peers")
+	dir, ok := cache()
+	if !ok {
+		return nil
 	}
-	paths, err := filepath.Glob(filepath.Join(dir, "bin", kind+"-*"))
+	paths, err := filepath.Glob(filepath.Join(dir, "bin", kind+"-[0-9]*"))
 	if err != nil {
 		return nil
 	}
@@ -56,10 +52,21 @@ func Cached(kind string) []Program {
 	return programs
 }
 
+// cache is the folder that integration/peers.sh fills.
+func cache() (dir string, ok bool) {
+	if dir := os.Getenv("LBMEDIC_PEERS"); dir != "" {
+		return dir, true
+	}
+	dir, err := os.UserCacheDir()
+	return filepath.Join(dir, "lbmedic", "peers"), err == nil
+}
+
 // Version is "2.6" for a cached program and empty for the installed one.
 func (p Program) Version() string {
-	_, v, _ := strings.Cut(p.Name, "-")
-	return v
+	if p.Name == p.Kind {
+		return ""
+	}
+	return strings.TrimPrefix(p.Name, p.Kind+"-")
 }
 
 // AtLeast reports whether a cached program is of version want ("3.0") or newer.

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+	"time"
 )
 
 // HAProxy is a running HAProxy in master-worker mode.
@@ -33,11 +34,11 @@ func StartHAProxy(prog Program, dir, config string) (*HAProxy, error) {
 		return nil, err
 	}
 	var err error
-	h.Process, err = start(prog.Path, "-W", "-S", h.Master, "-f", h.Config)
+	h.Process, err = start(prog.Path, nil, "-W", "-S", h.Master, "-f", h.Config)
 	if err != nil {
 		return nil, err
 	}
-	return h, h.waitFor("start "+prog.Name, func() error { return dial(h.Socket) })
+	return h, h.waitFor("start "+prog.Name, 10*time.Second, func() error { return dial(h.Socket) })
 }
 
 // WriteConfig replaces the config file; Reload makes it live.

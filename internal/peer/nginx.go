@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // Nginx is a running nginx with its master in the foreground.
@@ -46,11 +47,11 @@ func StartNginx(prog Program, dir, config, address string) (*Nginx, error) {
 		return nil, err
 	}
 	var err error
-	n.Process, err = start(prog.Path, "-p", dir, "-c", n.Config)
+	n.Process, err = start(prog.Path, nil, "-p", dir, "-c", n.Config)
 	if err != nil {
 		return nil, err
 	}
-	return n, n.waitFor("start "+prog.Name, func() error {
+	return n, n.waitFor("start "+prog.Name, 10*time.Second, func() error {
 		if pid, err := os.ReadFile(n.PIDFile); err != nil || len(pid) == 0 {
 			return fmt.Errorf("the pid file is not written yet: %w", err)
 		}

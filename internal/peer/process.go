@@ -2,12 +2,14 @@ package peer
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"sync"
 	"syscall"
@@ -22,10 +24,45 @@ type Process struct {
 	result error
 }
 
+// Server is a program that listens somewhere once it has started.
+type Server struct {
+	Path  string
+	Args  []string
+	Env   []string      // beside the environment of this process
+	Ready func() error  // nil once the server is; see Accepts
+	Limit time.Duration // how long it may take; default 10 s
+}
+
+// Start runs the server and returns once it is ready.
+func (s Server) Start() (*Process, error) {
+	p, err := start(s.Path, s.Env, s.Args...)
+	if err != nil {
+		return nil, err
+	}
+	return p, p.waitFor("start "+filepath.Base(s.Path), cmp.Or(s.Limit, 10*time.Second), s.Ready)
+}
+
+// Accepts says that a server is ready once each of the TCP addresses accepts a connection.
+func Accepts(addresses ...string) func() error {
+	return func() error {
+		for _, address := range addresses {
+			c, err := net.Dial("tcp", address)
+			if err != nil {
+				return err
+			}
+			if err := c.Close(); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
 // start runs the program in a process group of its own, so that workers go with their master.
-func start(path string, args ...string) (*Process, error) {
+func start(path string, env []string, args ...string) (*Process, error) {
 	p := &Process{cmd: exec.Command(path, args...), ended: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr = &p.log, &p.log
+	p.cmd.Env = append(os.Environ(), env...)
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	p.cmd.WaitDelay = time.Second
 	if err := p.cmd.Start(); err != nil {
@@ -59,11 +96,11 @@ func (p *Process) Stop() {
 	<-p.ended
 }
 
-// waitFor polls ready until it is nil, the process ends, or ten seconds have passed.
-func (p *Process) waitFor(what string, ready func() error) error {
+// waitFor polls ready until it is nil, the process ends, or the limit has passed.
+func (p *Process) waitFor(what string, limit time.Duration, ready func() error) error {
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	deadline := time.After(10 * time.Second)
+	deadline := time.After(limit)
 	for {
 		err := ready()
 		if err == nil {
@@ -74,7 +111,7 @@ func (p *Process) waitFor(what string, ready func() error) error {
 			return fmt.Errorf("%s: the program ended (%v):\n%s", what, p.result, p.Log())
 		case <-deadline:
 			p.Stop()
-			return fmt.Errorf("%s: not ready after 10 s: %w\n%s", what, err, p.Log())
+			return fmt.Errorf("%s: not ready after %s: %w\n%s", what, limit, err, p.Log())
 		case <-tick.C:
 		}
 	}

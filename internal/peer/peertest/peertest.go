@@ -71,6 +71,27 @@ func Nginx(t testing.TB, prog peer.Program, dir, config, address string) *peer.N
 	return n
 }
 
+// Tool gives the path of a program by its name in the list at peer.Tool.
+func Tool(t testing.TB, name string) string {
+	t.Helper()
+	path, ok := peer.Tool(name)
+	if !ok {
+		Missing(t, "%s is not in the cache; run integration/peers.sh test", name)
+	}
+	return path
+}
+
+// Start starts a server and stops it when the test ends; its log is printed if the test failed.
+func Start(t testing.TB, server peer.Server) *peer.Process {
+	t.Helper()
+	p, err := server.Start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { stop(t, p) })
+	return p
+}
+
 func stop(t testing.TB, p *peer.Process) {
 	p.Stop()
 	if t.Failed() {
