@@ -19,19 +19,22 @@ type AgentSettings struct {
 	Source  Source
 	Orders  Orders
 	Service string // whose word is given; with Send, for a caller that sends no name
-	Send    bool   // reads the name of a service first, from HAProxy's agent-send "NAME\n"
+	Send    bool   // reads the name of a service first, from HAProxy's agent-send "NAME\n" or "NAME BACKEND/SERVER\n"
 	Limits  Limits
+
+	Weights   Weights       // nil: no weight is ever given
+	Views     *Views        // says where a percentage is a step; nil: nowhere, so that 0% and 100% are all that is given
+	Drain     DrainWord     // how balancers are told to drain; DrainByState, also where Weights is nil
+	SlowStart time.Duration // from ready to the whole weight, in steps of 25, 50 and 75 percent where they are possible; 0: at once
+
 	Problem func(error) // hears why a balancer was left without an answer, once until it changes; nil hears nothing
 }
 
-// Agent answers HAProxy's agent-check: one line, ended by a line feed.
-//
-// The words, as HAProxy 2.2, 2.6, 3.0 and 3.2 take them: "up", "down #reason" (without the space it is ignored), "drain", "maint", and
-// "ready up" to the balancers that heard our own drain or maint, for "ready" cancels an operator's too. A refused connection or an
-// answer without a line changes nothing there, so silence is what we say while we do not know.
+// Agent answers HAProxy's agent-check: one line, ended by a line feed. See said for the words. A refused connection or an answer without a
+// line changes nothing in HAProxy, so silence is what we say while we do not know.
 type Agent struct {
 	settings AgentSettings
-	lines    press[map[string]string]
+	lines    press[map[string]spoken]
 	mu       sync.Mutex
 	told     string          // the last problem
 	unknown  map[string]bool // the names that callers sent and that mean nothing here, as far as they were told
@@ -41,6 +44,7 @@ const (
 	readName  = 100 * time.Millisecond // for agent-send
 	agentCall = 500 * time.Millisecond // for one connection in all
 	maxUnread = 4 << 10                // of what a caller sent and we drain
+	maxSent   = 512                    // of agent-send
 	maxReason = 128
 	shortage  = 50 * time.Millisecond // between two tries to accept while there are no descriptors
 	maxTold   = 16                    // of unknown names: a caller makes up as many as it likes
@@ -104,26 +108,23 @@ func (a *Agent) answer(c *conn) {
 	if err := c.SetDeadline(time.Now().Add(agentCall)); err != nil {
 		return
 	}
-	service := a.settings.Service
+	service, row := a.settings.Service, ""
 	if a.settings.Send {
-		service = nameFrom(c, service)
+		service, row = nameFrom(c, service)
 	}
 	if _, known := a.settings.Source.Latest().Service(service); !known && service != "" {
 		a.tellUnknown(service, c.peer.String())
 		return // HAProxy keeps the last word that it heard
 	}
-	text, returns, err := a.line(service, c)
-	if text == "" || err != nil {
+	line, err := a.line(service, row, c.peer, time.Now())
+	if line.health == "" || err != nil {
 		a.tell(err)
 		return
 	}
-	if _, err := io.WriteString(c, text); err != nil {
+	if _, err := io.WriteString(c, line.String()); err != nil {
 		return
 	}
-	if returns {
-		err = a.settings.Orders.Heard(service, c.peer)
-	}
-	a.tell(err)
+	a.tell(a.heard(service, c.peer, line))
 	if err := c.CloseWrite(); err != nil {
 		return
 	}
@@ -131,37 +132,19 @@ func (a *Agent) answer(c *conn) {
 }
 
 // nameFrom reads the line that agent-send sends, or gives the default where none comes in time.
-func nameFrom(c *conn, service string) string {
+func nameFrom(c *conn, service string) (name, row string) {
 	if err := c.SetReadDeadline(time.Now().Add(readName)); err != nil {
-		return service
+		return service, ""
 	}
-	name, err := bufio.NewReaderSize(io.LimitReader(c, 256), 256).ReadString('\n')
+	line, err := bufio.NewReaderSize(io.LimitReader(c, maxSent), maxSent).ReadString('\n')
 	if derr := c.SetReadDeadline(time.Now().Add(agentCall)); derr != nil || err != nil {
-		return service
+		return service, ""
 	}
-	if name = strings.TrimSpace(name); name == "" {
-		return service
+	name, row, _ = strings.Cut(strings.TrimSpace(line), " ")
+	if name == "" {
+		return service, ""
 	}
-	return name
-}
-
-// line is what the caller is to hear: the admin word where there is one, else the health word; empty for nothing. It returns from an order
-// of ours where the line says "ready".
-func (a *Agent) line(service string, c *conn) (text string, returns bool, err error) {
-	health := (*a.lines.latest())[service]
-	if health == "" {
-		return "", false, nil
-	}
-	word, ok, err := a.settings.Orders.Say(service, c.peer)
-	switch {
-	case err != nil:
-		return "", false, err
-	case ok && word == healthd.Ready:
-		return "ready " + health, true, nil
-	case ok:
-		return word.String() + "\n", false, nil
-	}
-	return health, false, nil
+	return name, row
 }
 
 // tellUnknown reports each unknown name once, whatever other callers hear in between.
@@ -193,28 +176,6 @@ func (a *Agent) tell(err error) {
 	if changed && err != nil {
 		a.settings.Problem(err)
 	}
-}
-
-// healthLines are the health words of all services that are known.
-func healthLines(s *healthd.Snapshot) *map[string]string {
-	lines := make(map[string]string, len(s.Services))
-	for i := range s.Services {
-		svc := &s.Services[i]
-		switch svc.Status {
-		case healthd.Pass, healthd.Warn:
-			lines[svc.Name] = "up\n"
-		case healthd.Fail:
-			lines[svc.Name] = "down #" + healthd.Line(blame(svc), maxReason) + "\n"
-		}
-	}
-	return &lines
-}
-
-func blame(svc *healthd.Service) string {
-	if c := svc.Blame(); c != nil {
-		return c.Name + ": " + c.Verdict.Last.Detail
-	}
-	return "not measured since it failed"
 }
 
 // temporary errors of Accept end with the shortage they come from.
