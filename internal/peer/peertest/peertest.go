@@ -81,6 +81,22 @@ func Tool(t testing.TB, name string) string {
 	return path
 }
 
+// Consul starts a Consul 1.22 agent in dev mode, alone on 127.0.0.1, and ends it with the test. The lines are added to its config.
+func Consul(t testing.TB, lines string) *peer.Consul {
+	t.Helper()
+	programs := peer.Cached("consul")
+	if len(programs) == 0 {
+		Missing(t, "consul is not in the cache; run integration/peers.sh test")
+		return nil
+	}
+	c, err := peer.StartConsul(programs[len(programs)-1], Dir(t), "test", lines)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { stop(t, c.Process) })
+	return c
+}
+
 // Start starts a server and stops it when the test ends; its log is printed if the test failed.
 func Start(t testing.TB, server peer.Server) *peer.Process {
 	t.Helper()

@@ -1,7 +1,9 @@
 package peertest
 
 import (
+	"encoding/json"
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -80,5 +82,26 @@ func TestAServerThatRefusesRootRunsForRoot(t *testing.T) {
 	p.Stop()
 	if err := peer.Accepts(address)(); err == nil {
 		t.Error("it still listens after its end")
+	}
+}
+
+// Two agents run beside each other, and each answers for itself.
+func TestConsulStartsAndAnswers(t *testing.T) {
+	a, b := Consul(t, ""), Consul(t, `datacenter = "other"`)
+	for agent, datacenter := range map[*peer.Consul]string{a: "dc1", b: "other"} {
+		resp, err := http.Get("http://" + agent.Address + "/v1/agent/self")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		var self struct {
+			Config struct{ Datacenter, Version string }
+		}
+		if err := json.NewDecoder(resp.Body).Decode(&self); err != nil {
+			t.Fatal(err)
+		}
+		if self.Config.Datacenter != datacenter || !strings.HasPrefix(self.Config.Version, "1.22.") {
+			t.Errorf("the agent at %s says %+v", agent.Address, self.Config)
+		}
 	}
 }
