@@ -101,7 +101,7 @@ func (s *Service) judge(now time.Time) {
 
 func (s *Service) differs(old *Service) bool {
 	return s.Status != old.Status || s.Stale != old.Stale || s.Weight != old.Weight || !slices.EqualFunc(s.Checks, old.Checks, func(a, b Check) bool {
-		return a.Verdict.Status == b.Verdict.Status && a.Stale == b.Stale && a.Brought == b.Brought && a.Awaited == b.Awaited
+		return a.Verdict.Status == b.Verdict.Status && a.Verdict.Flap.Damped == b.Verdict.Flap.Damped && a.Stale == b.Stale && a.Brought == b.Brought && a.Awaited == b.Awaited
 	})
 }
 
@@ -156,10 +156,8 @@ func (s *Service) remember(before *Service) {
 	for i := range s.Checks {
 		c := &s.Checks[i]
 		if old, ok := before.Check(c.Name); ok && old.Kind == c.Kind && old.Target == c.Target {
-			c.Verdict, c.Latency, c.Stale = old.Verdict, old.Latency, old.Verdict.Status != Unknown
+			c.Verdict, c.Latency, c.Stale = old.Verdict.resumed(), old.Latency, old.Verdict.Status != Unknown
 			c.Brought = c.Stale
-			c.Verdict.Streak = Streak{} // consecutive means without a gap
-			c.Verdict.Pace = Pace{Steps: min(old.Verdict.Pace.Steps, maxSteps)}
 		}
 	}
 	s.Weight = s.weight()

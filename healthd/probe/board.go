@@ -111,7 +111,8 @@ func (b *Board) begin(s *healthd.Snapshot, services []Service, now time.Time) {
 	}
 	for _, svc := range s.Services {
 		for _, c := range svc.Checks {
-			b.checks[key{svc.Name, c.Name}].verdict = c.Verdict
+			r := b.checks[key{svc.Name, c.Name}]
+			r.verdict = c.Verdict.Begin(r.rule, now)
 		}
 		if o, ok := b.orders.Services[svc.Name]; ok {
 			s, _ = s.Order(svc.Name, o.Admin, now)

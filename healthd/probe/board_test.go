@@ -102,6 +102,30 @@ func TestLatencyIsPublishedAndLowersTheWeight(t *testing.T) {
 	})
 }
 
+// An app that starts with its sidecar may take its time, and its first good answer ends that.
+func TestFailuresInTheGraceDoNotCount(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		services := web()
+		services[0].Checks[0].Rule = healthd.Rule{Grace: 10 * time.Second}
+		b, err := NewBoard(Settings{Services: services})
+		if err != nil {
+			t.Fatal(err)
+		}
+		tell(b, healthd.Refused, 9)
+		if status(b) != "unknown" || !b.Latest().Settled() {
+			t.Errorf("in the grace: %s, settled %v", status(b), b.Latest().Settled())
+		}
+		time.Sleep(10 * time.Second)
+		tell(b, healthd.Refused, 2)
+		if status(b) != "unknown" {
+			t.Errorf("two failures after it: %s", status(b))
+		}
+		if tell(b, healthd.Refused, 1); status(b) != "fail" {
+			t.Errorf("after it: %s", status(b))
+		}
+	})
+}
+
 // After a start, and after an outage, everything changes at once.
 func TestManyChangesAreTakenInOneGo(t *testing.T) {
 	const services = 10_000
