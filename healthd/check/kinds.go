@@ -13,8 +13,9 @@ import (
 
 // kinds is the catalogue, beside heavyKinds in kinds_full.go, which a build with the tag lite leaves out.
 var kinds = map[string]Kind{
-	"http": httpKind,
-	"tcp":  tcpKind,
+	"http":      httpKind,
+	"memcached": memcachedKind,
+	"tcp":       tcpKind,
 }
 
 // all are the kinds of this build.

@@ -1,0 +1,126 @@
+package check
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"syscall"
+	"time"
+)
+
+const (
+	maxLine     = 4 << 10   // a line of a protocol made of lines
+	maxLineConn = 256 << 10 // all that is read of one connection
+)
+
+// lineConn is a fresh connection to a server whose protocol is made of lines. Its reads and writes end with ctx.
+type lineConn struct {
+	net.Conn
+	r       *bufio.Reader
+	release func() bool
+}
+
+// openLine connects to host:port, or to the unix socket of an absolute path, and over TLS where secure is given.
+func openLine(ctx context.Context, address string, secure *tls.Config) (*lineConn, error) {
+	raw, err := dialAny(ctx, address)
+	if err != nil {
+		return nil, err
+	}
+	c := &lineConn{Conn: raw, release: context.AfterFunc(ctx, func() { _ = raw.SetDeadline(time.Unix(1, 0)) })}
+	c.r = bufio.NewReaderSize(io.LimitReader(raw, maxLineConn), maxLine)
+	if secure != nil {
+		if err := c.startTLS(ctx, secure, address); err != nil {
+			_ = c.Close() // what went wrong is told already
+			return nil, err
+		}
+	}
+	return c, nil
+}
+
+// dialAny is dial for whatever address a check may have: host:port, or the absolute path of a unix socket.
+func dialAny(ctx context.Context, address string) (net.Conn, error) {
+	if !strings.HasPrefix(address, "/") {
+		return dial(ctx, address)
+	}
+	conn, err := (&net.Dialer{}).DialContext(ctx, "unix", address)
+	if errors.Is(err, syscall.ENOENT) { // a server that is down leaves no socket
+		return nil, fmt.Errorf("no socket %s: %w", address, syscall.ECONNREFUSED)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if deadline, ok := ctx.Deadline(); ok {
+		if err := conn.SetDeadline(deadline); err != nil {
+			return nil, errors.Join(err, conn.Close())
+		}
+	}
+	return conn, nil
+}
+
+// startTLS goes on over TLS. The name expected is the address's host where secure has none.
+func (c *lineConn) startTLS(ctx context.Context, secure *tls.Config, address string) error {
+	if secure.ServerName == "" && !secure.InsecureSkipVerify {
+		secure = secure.Clone()
+		secure.ServerName, _, _ = net.SplitHostPort(address)
+	}
+	over := tls.Client(c.Conn, secure)
+	if err := over.HandshakeContext(ctx); err != nil {
+		return fmt.Errorf("tls: %w", err)
+	}
+	c.Conn = over
+	c.r = bufio.NewReaderSize(io.LimitReader(over, maxLineConn), maxLine)
+	return nil
+}
+
+// line reads one line, without its end.
+func (c *lineConn) line() (string, error) { return readLine(c.r) }
+
+// say writes all of it.
+func (c *lineConn) say(text string) error {
+	_, err := io.WriteString(c.Conn, text)
+	return err
+}
+
+// Close ends the connection by a reset where it is a TCP one.
+func (c *lineConn) Close() error {
+	c.release()
+	return c.Conn.Close()
+}
+
+func readLine(r *bufio.Reader) (string, error) {
+	text, err := r.ReadSlice('\n')
+	switch {
+	case errors.Is(err, bufio.ErrBufferFull):
+		return "", fmt.Errorf("a line longer than %d bytes", maxLine)
+	case errors.Is(err, io.EOF) && len(text) > 0:
+		return "", errors.New("the connection was closed within a line")
+	case errors.Is(err, io.EOF):
+		return "", errors.New("the connection was closed without an answer")
+	case err != nil:
+		return "", err
+	}
+	return strings.TrimRight(string(text), "\r\n"), nil
+}
+
+// scrub takes secrets out of text that a server said, which may repeat what it was told.
+func scrub(text string, secrets ...string) string {
+	for _, secret := range secrets {
+		if secret != "" {
+			text = strings.ReplaceAll(text, secret, "***")
+		}
+	}
+	return text
+}
+
+// validateServer is validateAddress for a check that takes a unix socket's path too.
+func validateServer(address string) error {
+	if strings.HasPrefix(address, "/") {
+		return nil
+	}
+	return validateAddress(address)
+}
