@@ -3,7 +3,6 @@ package daemon
 import (
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"strings"
 
@@ -33,19 +32,19 @@ func storeSocket(s *socket) error {
 	if address == "" {
 		return nil
 	}
-	conn, err := net.DialUnix("unixgram", nil, &net.UnixAddr{Name: address, Net: "unixgram"})
+	to, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return err
 	}
 	raw, err := s.master.SyscallConn()
 	if err != nil {
-		return errors.Join(err, conn.Close())
+		return errors.Join(err, unix.Close(to))
 	}
 	var sent error
 	err = raw.Control(func(fd uintptr) {
-		_, _, sent = conn.WriteMsgUnix([]byte("FDSTORE=1\nFDNAME="+s.stored()), unix.UnixRights(int(fd)), nil)
+		sent = unix.Sendmsg(to, []byte("FDSTORE=1\nFDNAME="+s.stored()), unix.UnixRights(int(fd)), &unix.SockaddrUnix{Name: address}, 0)
 	})
-	return errors.Join(err, sent, conn.Close())
+	return errors.Join(err, sent, unix.Close(to))
 }
 
 // forgetSocket has systemd drop what it keeps under a name. A name that is not from storeSocket is a socket unit's, and stays.
