@@ -86,6 +86,9 @@ func failed(ctx context.Context, start time.Time, awaited string, err error) hea
 	if wrong, ok := errors.AsType[wrongAnswer](err); ok && !errors.Is(ctx.Err(), context.Canceled) {
 		return healthd.NewOutcome(start, time.Since(start), healthd.WrongAnswer, string(wrong))
 	}
+	if text, ok := tlsTrouble(err); ok && ctx.Err() == nil {
+		return healthd.NewOutcome(start, time.Since(start), healthd.WrongAnswer, text)
+	}
 	class, detail := classify(ctx, err)
 	if class == healthd.WrongAnswer && awaited != "" {
 		detail = awaited + ": " + detail

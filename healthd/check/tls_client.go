@@ -1,0 +1,135 @@
+package check
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+)
+
+// tlsOptions are the keys of every kind that may speak TLS; tlsConfig reads them.
+var tlsOptions = []Option{
+	{Key: "ca", Doc: "PEM file of the authorities that are trusted, instead of those of this host", Type: Path},
+	{Key: "cert", Doc: "PEM file of the client certificate and its chain, read again when it changes", Type: Path},
+	{Key: "key", Doc: "PEM file of the client certificate's key", Type: Path},
+	{Key: "tls_name", Doc: "name that the server's certificate must be for, instead of the target's", Type: Host},
+	{Key: "tls_min", Doc: "lowest version of TLS that is spoken", Type: Word, Words: []string{"1.2", "1.3"}, Default: []string{"1.2"}},
+	{Key: "skip_verify", Doc: "take any certificate of the server", Type: Bool, Default: []string{"false"}},
+}
+
+// tlsKeys reports whether the config says anything about TLS, for kinds whose target may be without.
+func tlsKeys(s Settings) bool {
+	return s.Has("ca") || s.Has("cert") || s.Has("key") || s.Has("tls_name") || s.Bool("skip_verify") || s.Text("tls_min") == "1.3"
+}
+
+// tlsClient makes the tls.Config of one connection after another. Like a probe it is used by one goroutine at a time.
+type tlsClient struct {
+	ca, cert, key string // paths; empty where none is named
+	name          string // tls_name
+	base          tls.Config
+	seen          [3]os.FileInfo // of ca, cert and key when they were last read; nil: missing
+	trouble       error          // why a changed file is not in use; the last good ones are
+}
+
+// tlsConfig reads tlsOptions and the files they name. Without ca the authorities of this host are trusted, as they were when the
+// program started.
+func tlsConfig(s Settings) (*tlsClient, error) {
+	c := &tlsClient{ca: s.Text("ca"), cert: s.Text("cert"), key: s.Text("key"), name: s.Text("tls_name")}
+	c.base.MinVersion = map[string]uint16{"1.2": tls.VersionTLS12, "1.3": tls.VersionTLS13}[s.Text("tls_min")]
+	c.base.InsecureSkipVerify = s.Bool("skip_verify")
+	switch {
+	case c.cert != "" && c.key == "":
+		return nil, KeyError{"key", errors.New("is missing: the certificate of cert is of no use without its key")}
+	case c.key != "" && c.cert == "":
+		return nil, KeyError{"cert", errors.New("is missing: the key of key is of no use without its certificate")}
+	case c.ca != "" && c.base.InsecureSkipVerify:
+		return nil, KeyError{"skip_verify", errors.New("takes any certificate, so the authorities of ca would do nothing; remove one of them")}
+	}
+	c.seen = c.look()
+	if err := c.read(); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+func (c *tlsClient) look() (seen [3]os.FileInfo) {
+	for i, path := range []string{c.ca, c.cert, c.key} {
+		if path == "" {
+			continue
+		}
+		if info, err := os.Stat(path); err == nil {
+			seen[i] = info
+		}
+	}
+	return seen
+}
+
+func (c *tlsClient) read() error {
+	var roots *x509.CertPool
+	var own []tls.Certificate
+	if c.ca != "" {
+		text, err := os.ReadFile(c.ca)
+		if err != nil {
+			return KeyError{"ca", err}
+		}
+		roots = x509.NewCertPool()
+		if !roots.AppendCertsFromPEM(text) {
+			return KeyError{"ca", fmt.Errorf("%s holds no certificate in PEM", c.ca)}
+		}
+	}
+	if c.cert != "" {
+		pair, err := tls.LoadX509KeyPair(c.cert, c.key)
+		if err != nil {
+			return KeyError{"cert", fmt.Errorf("%s with %s: %w", c.cert, c.key, err)}
+		}
+		own = []tls.Certificate{pair}
+	}
+	c.base.RootCAs, c.base.Certificates = roots, own
+	return nil
+}
+
+// config gives the settings of one connection to a server of that name, a host without port; tls_name comes before it. Files that have
+// changed are read again. Where they cannot be (a certificate is replaced before its key is) the last good ones stay in use.
+func (c *tlsClient) config(server string) *tls.Config {
+	if now := c.look(); !sameFiles(now, c.seen) {
+		c.seen = now
+		c.trouble = c.read()
+	}
+	made := c.base.Clone()
+	made.ServerName = server
+	if c.name != "" {
+		made.ServerName = c.name
+	}
+	return made
+}
+
+func sameFiles(a, b [3]os.FileInfo) bool {
+	for i := range a {
+		if (a[i] == nil) != (b[i] == nil) {
+			return false
+		}
+		if a[i] != nil && (!os.SameFile(a[i], b[i]) || a[i].Size() != b[i].Size() || !a[i].ModTime().Equal(b[i].ModTime())) {
+			return false
+		}
+	}
+	return true
+}
+
+// handshake speaks TLS over conn, as a client of a server of that name, offering the protocols of ALPN. A certificate that will not do
+// is a wrongAnswer.
+func (c *tlsClient) handshake(ctx context.Context, conn net.Conn, server string, protocols ...string) (*tls.Conn, error) {
+	config := c.config(server)
+	config.NextProtos = protocols
+	secure := tls.Client(conn, config)
+	err := secure.HandshakeContext(ctx)
+	if err == nil {
+		return secure, nil
+	}
+	if text, ok := tlsTrouble(err); ok && c.trouble != nil {
+		return nil, wrongAnswer(text + "; the file read before is in use, for " + c.trouble.Error())
+	}
+	return nil, fmt.Errorf("tls: %w", err)
+}
