@@ -1,14 +1,6 @@
 package serve
 
-import (
-	"encoding/json"
-	"fmt"
-	"strconv"
-	"strings"
-	"time"
-
-	"github.com/lbmedic/lbmedic/healthd"
-)
+import "encoding/json"
 
 // healthJSON follows draft-inadarei-api-health-check-06, which is compatible with, and no standard.
 type healthJSON struct {
@@ -16,72 +8,62 @@ type healthJSON struct {
 	ServiceID string               `json:"serviceId,omitempty"`
 	Notes     []string             `json:"notes,omitempty"`
 	Output    string               `json:"output,omitempty"`
-	Checks    map[string][]measure `json:"checks,omitempty"`
+	Checks    map[string][]measure `json:"checks,omitempty"` // by name:measurement
 }
 
 type measure struct {
 	ComponentType string   `json:"componentType,omitempty"`
 	ObservedValue *float64 `json:"observedValue,omitempty"`
 	ObservedUnit  string   `json:"observedUnit,omitempty"`
-	Status        string   `json:"status,omitempty"` // none while unknown
+	Status        string   `json:"status,omitempty"` // none while unknown, and none for percentiles
 	Time          string   `json:"time,omitempty"`
 	Output        string   `json:"output,omitempty"` // not on pass
 }
 
-func (r subject) print(details bool) body {
-	j := healthJSON{Status: "fail", ServiceID: r.service, Notes: r.notes(), Checks: map[string][]measure{}}
-	switch r.condition() {
-	case passing:
-		j.Status = "pass"
-	case warning:
-		j.Status = "warn"
+func (r subject) healthJSON(a audience, most int) []byte {
+	j := healthJSON{Status: r.condition().word(), Notes: r.notes(a, most)}
+	if a == stranger {
+		return encode(j)
 	}
-	var outputs []string
-	for _, svc := range r.parts {
-		prefix := ""
-		if r.service == "" {
-			prefix = svc.Name + "/"
+	j.ServiceID, j.Checks = r.service, map[string][]measure{}
+	for i, svc := range r.parts {
+		if a == insider || i < most && weight(svc) < 100 {
+			percent := float64(weight(svc))
+			j.Checks[svc.Name+":weight"] = []measure{{ComponentType: "component", ObservedValue: &percent, ObservedUnit: "percent"}}
 		}
-		for i := range svc.Checks {
-			c := &svc.Checks[i]
-			name := prefix + c.Name
-			if c.Measurement != "" {
-				name += ":" + c.Measurement
+	}
+	items, _ := r.items(a, most)
+	for _, it := range items {
+		c := read(it.check)
+		name := it.name
+		if it.check.Measurement != "" {
+			name += ":" + it.check.Measurement
+		}
+		m := measure{ObservedValue: c.Value, ObservedUnit: c.Unit, Status: c.Verdict, Time: c.Time, Output: c.Output}
+		if c.Verdict == "unknown" {
+			m.Status = ""
+		}
+		if c.Time != "" {
+			m.ComponentType = "component"
+		}
+		j.Checks[name] = []measure{m}
+		for suffix, ms := range map[string]*float64{":p50": c.P50, ":p95": c.P95, ":p99": c.P99} {
+			if ms != nil {
+				j.Checks[it.name+suffix] = []measure{{ComponentType: "component", ObservedValue: ms, ObservedUnit: "ms"}}
 			}
-			j.Checks[name] = []measure{measured(c, details)}
-		}
-		if blame := svc.Blame(); blame != nil {
-			outputs = append(outputs, prefix+blame.Name+": "+blame.Verdict.Last.Detail)
 		}
 	}
-	if details && j.Status != "pass" {
-		j.Output = strings.Join(outputs[:min(len(outputs), 8)], "; ")
+	if j.Status != "pass" {
+		j.Output = r.blames(min(most, 8))
 	}
-	text, err := json.Marshal(j)
-	if err != nil { // of strings and numbers: cannot be
-		text = fmt.Appendf(nil, `{"status":"fail","notes":[%q]}`, err)
-	}
-	text = append(text, '\n')
-	return body{text: text, length: []string{strconv.Itoa(len(text))}}
+	return encode(j)
 }
 
-func measured(c *healthd.Check, details bool) measure {
-	var m measure
-	if c.Verdict.Status != healthd.Unknown {
-		m.Status = c.Verdict.Status.String()
+// encode writes one of our own types, which are strings, finite numbers and the like, as one line.
+func encode(v any) []byte {
+	text, err := json.Marshal(v)
+	if err != nil { // cannot be
+		return []byte("{\"status\":\"fail\"}\n")
 	}
-	last := c.Verdict.Last
-	if !details || last.At.IsZero() {
-		return m
-	}
-	m.ComponentType = "component"
-	m.Time = last.At.UTC().Format(time.RFC3339Nano)
-	if last.Class.Status() != healthd.Unknown {
-		ms := float64(last.Took.Microseconds()) / 1000
-		m.ObservedValue, m.ObservedUnit = &ms, "ms"
-	}
-	if c.Verdict.Status != healthd.Pass || last.Class != healthd.OK {
-		m.Output = last.Detail
-	}
-	return m
+	return append(text, '\n')
 }

@@ -191,6 +191,12 @@ func TestPathsAndMethods(t *testing.T) {
 		"GET /health/by-port/8081": {404, "several services listen on port 8081"},
 		"GET /health/by-port/1":    {404, "no such service"},
 		"GET /":                    {404, "here are /health"},
+		"GET /healthy":             {404, "here are /health"},
+		"GET /metrics":             {404, "here are /health"},
+		"GET /health/web%2Fapp":    {404, "no such service"},
+		"GET /health/%2e%2e/livez": {404, "no such service"},
+		"GET //health":             {404, "here are /health"},
+		"GET /health/..%2flivez":   {404, "no such service"},
 		"GET /health/twin":         {200, `"status":"pass"`},
 		"POST /health":             {405, "ask with GET or HEAD"},
 		"DELETE /health/web":       {405, "ask with GET or HEAD"},
@@ -251,27 +257,6 @@ func foreign(t *testing.T) string {
 	return ""
 }
 
-func TestDetailsAreForLoopbackOnly(t *testing.T) {
-	b := board(t)
-	report(b, "web/app", healthd.Refused, 3)
-	ip := foreign(t)
-	address := serving(t, ip+":0", NewHTTP(HTTPSettings{Source: b}))
-	for path, want := range map[string]string{
-		"/health/web":     `{"status":"fail","serviceId":"web","checks":{"app:responseTime":[{"status":"fail"}],"orders:connectTime":[{}]}}` + "\n",
-		"/readyz?verbose": "[-]web/app failed: reason withheld\n",
-	} {
-		resp, err := caller(ip).Get("http://" + address + path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		body, err := io.ReadAll(resp.Body)
-		_ = resp.Body.Close()
-		if err != nil || !strings.Contains(string(body), want) || strings.Contains(string(body), "refused") {
-			t.Errorf("%s for a stranger: %s, %v", path, body, err)
-		}
-	}
-}
-
 func TestKubernetesForms(t *testing.T) {
 	b := board(t)
 	report(b, "web/app", healthd.OK, 1)
@@ -283,10 +268,10 @@ func TestKubernetesForms(t *testing.T) {
 	}{
 		"/livez":                          {200, "ok"},
 		"/livez?verbose":                  {200, "[+]ping ok\nlivez check passed\n"},
-		"/readyz":                         {503, "[+]ping ok\n[-]api/app failed: seen refused\n[+]web/app ok\n[-]web/orders failed: reason withheld\nreadyz check failed\n"},
+		"/readyz":                         {503, "[+]ping ok\n[-]api/app failed: seen refused\n[+]web/app ok\n[-]web/orders failed: not measured yet\nreadyz check failed\n"},
 		"/readyz?exclude=api/app":         {200, "ok"},
 		"/readyz?exclude=api":             {200, "ok"},
-		"/readyz?verbose&exclude=api/app": {200, "[+]ping ok\n[+]api/app excluded: ok\n[+]web/app ok\n[-]web/orders failed: reason withheld\nreadyz check passed\n"},
+		"/readyz?verbose&exclude=api/app": {200, "[+]ping ok\n[+]api/app excluded: ok\n[+]web/app ok\n[-]web/orders failed: not measured yet\nreadyz check passed\n"},
 		"/readyz?exclude=nobody":          {503, "readyz check failed"},
 		"/readyz?exclude=" + strings.Repeat("&exclude=x", 65): {400, "more than 64 exclusions"},
 	} {
@@ -295,7 +280,33 @@ func TestKubernetesForms(t *testing.T) {
 			t.Errorf("%s: %d\n%s", path, resp.StatusCode, body)
 		}
 	}
+	for path, want := range map[string]struct {
+		code int
+		body string
+	}{
+		"/livez/ping":                  {200, "ok"},
+		"/readyz/ping":                 {200, "ok"},
+		"/readyz/web":                  {200, "ok"},
+		"/readyz/web?verbose":          {200, "[+]ping ok\n[+]web/app ok\n[-]web/orders failed: not measured yet\nreadyz check passed\n"},
+		"/readyz/web/app":              {200, "ok"},
+		"/readyz/web/orders":           {503, "[+]ping ok\n[-]web/orders failed: not measured yet\nreadyz check failed\n"},
+		"/readyz/api/app":              {503, "[-]api/app failed: seen refused\n"},
+		"/readyz/nobody":               {404, "no such check here"},
+		"/readyz/web/nothing":          {404, "no such check here"},
+		"/readyz?verbose&exclude=nope": {503, "warn: some health checks cannot be excluded: no matches for nope\n"},
+	} {
+		if resp, body := get(t, "GET", base+path); resp.StatusCode != want.code || !strings.Contains(body, want.body) {
+			t.Errorf("%s: %d\n%s", path, resp.StatusCode, body)
+		}
+	}
 	order(t, b, "web", healthd.Drain, "")
+	if resp, body := get(t, "GET", base+"/readyz/web"); resp.StatusCode != 503 || !strings.Contains(body, "[-]web/admin failed: drain\n") {
+		t.Errorf("drained, alone: %d %s", resp.StatusCode, body)
+	}
+	if resp, _ := get(t, "GET", base+"/readyz/web/app"); resp.StatusCode != 200 {
+		t.Errorf("a check of a drained service: %d", resp.StatusCode)
+	}
+	order(t, b, "", healthd.Drain, "")
 	if resp, body := get(t, "GET", base+"/readyz?exclude=api"); resp.StatusCode != 503 || !strings.Contains(body, "[-]web/admin failed: drain\n") {
 		t.Errorf("drained: %d %s", resp.StatusCode, body)
 	}

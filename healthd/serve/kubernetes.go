@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/lbmedic/lbmedic/healthd"
@@ -15,91 +14,133 @@ const maxExclude = 64
 
 // livez says that this process answers; drain and maintenance are no reason to kill it.
 func livez(w http.ResponseWriter, r *http.Request) {
-	sendLines(w, r, "livez", []line{{name: "ping", ok: true}}, true)
+	if _, verbose := r.URL.Query()["verbose"]; verbose {
+		send(w, r, http.StatusOK, plainType, livezVerbose)
+		return
+	}
+	send(w, r, http.StatusOK, plainType, okText)
 }
 
-// readyz says whether traffic should come: every service passes or warns, and none is drained. The form is that of Kubernetes:
-// ?verbose lists the checks, ?exclude=SERVICE or ?exclude=SERVICE/CHECK leaves some out, machines read only the code.
-func readyz(w http.ResponseWriter, r *http.Request, s *healthd.Snapshot, local bool) {
-	exclude := r.URL.Query()["exclude"]
+// readyz says whether traffic should come, by the same rule as /health, in the form of Kubernetes: ?verbose lists the checks,
+// ?exclude=SERVICE or ?exclude=SERVICE/CHECK leaves some out, /readyz/SERVICE and /readyz/SERVICE/CHECK is about one alone; machines read
+// only the code.
+func readyz(w http.ResponseWriter, r *http.Request, a audience, b *book, name string) {
+	query := r.URL.Query()
+	exclude := query["exclude"]
 	if len(exclude) > maxExclude {
 		refuse(w, http.StatusBadRequest, fmt.Sprintf("more than %d exclusions", maxExclude))
 		return
 	}
-	ready := true
-	lines := []line{{name: "ping", ok: true}}
-	for i := range s.Services {
-		svc := &s.Services[i]
-		if slices.Contains(exclude, svc.Name) {
-			lines = append(lines, line{name: svc.Name, excluded: true})
-			continue
+	p := b.whole
+	if name != "" || len(exclude) > 0 {
+		narrow, ok := narrowed(b.snapshot, name, exclude)
+		if !ok {
+			refuse(w, http.StatusNotFound, "no such check here; ask /readyz?verbose for all")
+			return
 		}
-		counted := make([]healthd.Check, 0, len(svc.Checks))
-		for _, c := range svc.Checks {
-			l := line{name: svc.Name + "/" + c.Name, ok: c.Verdict.Status == healthd.Pass || c.Verdict.Status == healthd.Warn}
-			if slices.Contains(exclude, l.name) {
-				l.excluded = true
-			} else {
-				counted = append(counted, c)
-			}
-			if local {
-				l.why = c.Verdict.Last.Detail
-			}
-			lines = append(lines, l)
-		}
-		status := svc.Status
-		if len(counted) < len(svc.Checks) {
-			status = healthd.Rollup(counted)
-		}
-		if status == healthd.Fail || status == healthd.Unknown {
-			ready = false
-		}
-		if svc.Admin.State != healthd.Ready {
-			ready = false
-			lines = append(lines, line{name: svc.Name + "/admin", why: svc.Admin.State.String()})
-		}
+		p = compose(narrow, 0)
 	}
-	sendLines(w, r, "readyz", lines, ready)
-}
-
-// line is one check in the verbose form.
-type line struct {
-	name         string
-	ok, excluded bool
-	why          string
-}
-
-func (l line) String() string {
-	switch {
-	case l.excluded:
-		return "[+]" + l.name + " excluded: ok"
-	case l.ok:
-		return "[+]" + l.name + " ok"
-	case l.why == "":
-		return "[-]" + l.name + " failed: reason withheld"
-	}
-	return "[-]" + l.name + " failed: " + l.why
-}
-
-// sendLines answers "ok", or with every line where that was asked for or it is not.
-func sendLines(w http.ResponseWriter, r *http.Request, what string, lines []line, ok bool) {
-	code, text := http.StatusOK, "ok"
-	if !ok {
+	code, text := http.StatusOK, okText
+	if !p.condition.Serving() {
 		code = http.StatusServiceUnavailable
 	}
-	if _, verbose := r.URL.Query()["verbose"]; verbose || !ok {
-		var b strings.Builder
-		for _, l := range lines {
-			b.WriteString(l.String() + "\n")
+	if _, brief := query["brief"]; brief && a == insider {
+		a = hurried
+	}
+	if _, verbose := query["verbose"]; verbose || code != http.StatusOK {
+		text = p.sheet(kubernetesShape, a)
+	}
+	send(w, r, code, plainType, text)
+}
+
+// narrowed is the instance with one service or check alone, where a name is given, and without what is excluded.
+func narrowed(s *healthd.Snapshot, name string, exclude []string) (r subject, ok bool) {
+	left := *s
+	left.Services = nil
+	var excluded []string
+	found := map[string]bool{"ping": true}
+	leave := func(what string) bool {
+		found[what] = true
+		if slices.Contains(exclude, what) {
+			excluded = append(excluded, what)
+			return true
 		}
-		b.WriteString(what + " check " + map[bool]string{true: "passed", false: "failed"}[ok] + "\n")
-		text = b.String()
+		return false
 	}
-	h := w.Header()
-	h["Content-Type"] = plainType
-	h["Content-Length"] = []string{strconv.Itoa(len(text))}
-	w.WriteHeader(code)
-	if r.Method != http.MethodHead {
-		_, _ = w.Write([]byte(text)) // a caller that has gone misses nothing
+	for i := range s.Services {
+		svc := s.Services[i]
+		if found[svc.Name] = true; name != "" && name != svc.Name && !strings.HasPrefix(name, svc.Name+"/") || leave(svc.Name) {
+			continue
+		}
+		svc.Checks = slices.DeleteFunc(slices.Clone(svc.Checks), func(c healthd.Check) bool {
+			what := svc.Name + "/" + c.Name
+			found[what] = true
+			return name != "" && name != svc.Name && name != what || leave(what)
+		})
+		switch {
+		case name != "" && name != svc.Name: // neither the impact nor the order is the check's own
+			svc.Admin = healthd.Admin{}
+			svc.Status = healthd.Pass
+			for _, c := range svc.Checks {
+				svc.Status = c.Verdict.Status
+			}
+		case len(svc.Checks) < len(s.Services[i].Checks):
+			svc.Status = healthd.Rollup(svc.Checks)
+		}
+		left.Services = append(left.Services, svc)
 	}
+	r = summary(&left)
+	r.excluded = excluded
+	for _, what := range exclude {
+		if !found[what] {
+			r.unmatched = append(r.unmatched, what)
+		}
+	}
+	return r, name == "" || found[name]
+}
+
+// kubernetes lists the checks as kube-apiserver does.
+func (r subject) kubernetes(a audience, most int) []byte {
+	var b strings.Builder
+	say := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
+	say("[+]ping ok")
+	items, left := r.items(a, most)
+	if a == stranger {
+		for _, it := range items {
+			say("[-]%s failed: reason withheld", healthd.Line(it.name, 256))
+		}
+	} else {
+		for _, name := range r.excluded {
+			say("[+]%s excluded: ok", healthd.Line(name, 256))
+		}
+		for _, it := range items {
+			say("%s", kubernetesLine(it))
+		}
+		if left > 0 {
+			say("[+]and %d more", left)
+		}
+		for i, svc := range r.parts {
+			if svc.Admin.State != healthd.Ready && i < most {
+				say("[-]%s/admin failed: %s", healthd.Line(svc.Name, 256), svc.Admin.State)
+			}
+		}
+		for _, name := range r.unmatched {
+			say("warn: some health checks cannot be excluded: no matches for %s", healthd.Line(name, 64))
+		}
+	}
+	say("readyz check %s", map[bool]string{true: "passed", false: "failed"}[r.condition().Serving()])
+	return []byte(b.String())
+}
+
+func kubernetesLine(it item) string {
+	name := healthd.Line(it.name, 256)
+	switch it.check.Verdict.Status {
+	case healthd.Pass, healthd.Warn:
+		return "[+]" + name + " ok"
+	}
+	why := healthd.Line(it.check.Verdict.Last.Detail, healthd.MaxDetail)
+	if why == "" {
+		why = "not measured yet"
+	}
+	return "[-]" + name + " failed: " + why
 }

@@ -4,6 +4,9 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strconv"
+	"sync"
+	"sync/atomic"
 
 	"github.com/lbmedic/lbmedic/healthd"
 )
@@ -17,26 +20,29 @@ type book struct {
 	ports    map[string]*page // nil where several services listen on the port
 }
 
-// page is the answer about one service, or about the whole instance.
+// page is the answers about one service, or about the whole instance.
 type page struct {
 	generation uint64
-	condition  condition
+	condition  Condition
 	state      []string // the Lbmedic-State header, nil for none
-	full       body     // for loopback callers
-	brief      body     // for others: statuses and names only
+	about      subject
+
+	mu     sync.Mutex // held to print
+	sheets [shapes][audiences]atomic.Pointer[sheet]
 }
 
-type body struct {
+// sheet is a page in one shape for one audience.
+type sheet struct {
 	text   []byte
 	length []string // the Content-Length header
 }
 
-func bind(s *healthd.Snapshot) *book {
+// bind makes the book of a snapshot. What was asked for of the book before is printed already, so that nobody who asks again waits for it.
+func bind(s *healthd.Snapshot, before *book) *book {
 	b := &book{snapshot: s, tag: []string{s.Tag()}, services: make(map[string]*page, len(s.Services)), ports: map[string]*page{}}
 	for i := range s.Services {
 		svc := &s.Services[i]
-		p := compose(subject{service: svc.Name, status: svc.Status, stale: svc.Stale, admin: svc.Admin, parts: []*healthd.Service{svc}})
-		p.generation = svc.Generation
+		p := compose(about(svc), svc.Generation)
 		b.services[svc.Name] = p
 		if _, port, err := net.SplitHostPort(svc.Address); err == nil {
 			if _, taken := b.ports[port]; taken {
@@ -45,31 +51,63 @@ func bind(s *healthd.Snapshot) *book {
 			b.ports[port] = p
 		}
 	}
-	b.whole = compose(summary(s))
-	b.whole.generation = s.Generation
+	b.whole = compose(summary(s), s.Generation)
+	if before != nil {
+		b.whole.reprint(before.whole)
+		for name, p := range b.services {
+			if old := before.services[name]; old != nil {
+				p.reprint(old)
+			}
+		}
+	}
 	return b
 }
 
-func compose(r subject) *page {
-	p := &page{condition: r.condition(), state: r.state()}
-	p.full, p.brief = r.print(true), r.print(false)
-	return p
+func compose(r subject, generation uint64) *page {
+	return &page{generation: generation, condition: r.condition(), state: r.state(), about: r}
+}
+
+func (p *page) reprint(old *page) {
+	for s := range shapes {
+		for a := range audiences {
+			if old.sheets[s][a].Load() != nil {
+				p.sheet(s, a)
+			}
+		}
+	}
+}
+
+// sheet is printed when it is first asked for.
+func (p *page) sheet(s shape, a audience) *sheet {
+	if ready := p.sheets[s][a].Load(); ready != nil {
+		return ready
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	ready := p.sheets[s][a].Load()
+	if ready == nil {
+		ready = &sheet{text: p.about.print(s, a)}
+		ready.length = []string{strconv.Itoa(len(ready.text))}
+		p.sheets[s][a].Store(ready)
+	}
+	return ready
 }
 
 // asked are the parameters of a request about health.
 type asked struct {
 	warn, out int // status codes
+	brief     bool
 }
 
 var usual = asked{warn: http.StatusOK, out: http.StatusServiceUnavailable}
 
 func (p *page) code(a asked) int {
 	switch p.condition {
-	case passing:
+	case Passing:
 		return http.StatusOK
-	case warning:
+	case Warning:
 		return a.warn
-	case out:
+	case Out:
 		return a.out
 	}
 	return http.StatusServiceUnavailable

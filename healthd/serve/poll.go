@@ -45,6 +45,7 @@ func parse(query string) (a asked, p poll, err error) {
 	default:
 		return a, p, fmt.Errorf("drain=%s is neither 503 nor 404", healthd.Line(v, 20))
 	}
+	_, a.brief = values["brief"]
 	after := values.Get("after")
 	if after == "" {
 		return a, p, nil
@@ -64,7 +65,7 @@ func parse(query string) (a asked, p poll, err error) {
 
 // await returns the book in which the page is newer than what the caller knows, or the latest when the wait is over, the caller has gone,
 // we stop, or too many wait already.
-func (h *HTTP) await(r *http.Request, p poll, find func(*book) *page, b *book) *book {
+func (h *HTTP) await(r *http.Request, p poll, t topic, b *book) *book {
 	if h.waiting.Add(1) > int64(h.limits.Waiting) {
 		h.waiting.Add(-1)
 		return b
@@ -79,7 +80,7 @@ func (h *HTTP) await(r *http.Request, p poll, find func(*book) *page, b *book) *
 	ctx, cancel := context.WithTimeout(r.Context(), p.wait)
 	defer cancel()
 	for {
-		page := find(b)
+		page, _ := b.page(t)
 		if page == nil || b.snapshot.Instance != p.instance || page.generation > p.generation || b.snapshot.Generation < p.generation {
 			return b
 		}

@@ -1,6 +1,6 @@
-// Package serve tells whoever asks how the services of this instance are, each in the form it understands: health+json and the
-// Kubernetes paths over HTTP, words over HAProxy's agent-check. Every answer is prepared when the state changes and comes from memory;
-// a request never makes a check.
+// Package serve tells whoever asks how the services of this instance are, each in the form it understands: health+json, plain text and the
+// bodies of Spring Boot's Actuator, MicroProfile and Kubernetes over HTTP, words over HAProxy's agent-check; gRPC and Prometheus are in
+// folders of their own. Every answer is prepared when the state changes and comes from memory; a request never makes a check.
 package serve
 
 import (
@@ -39,14 +39,20 @@ type rendered[T any] struct {
 	what *T
 }
 
-// latest renders at most once a snapshot, however many ask at once.
+// latest renders at most once a snapshot, however many ask at once. Where only details differ from what is ready, one caller renders and
+// the others get what is ready, so that the answers to a balancer do not wait for numbers that it does not read.
 func (p *press[T]) latest() *T {
-	s := p.source.Latest()
-	if r := p.ready.Load(); r != nil && r.from == s {
+	s, r := p.source.Latest(), p.ready.Load()
+	switch {
+	case r != nil && r.from == s:
+		return r.what
+	case r == nil || r.from.Generation != s.Generation || r.from.Instance != s.Instance:
+		p.mu.Lock()
+	case !p.mu.TryLock():
 		return r.what
 	}
-	p.mu.Lock()
 	defer p.mu.Unlock()
+	s = p.source.Latest() // it took a while to get here
 	if r := p.ready.Load(); r != nil && r.from == s {
 		return r.what
 	}

@@ -1,29 +1,27 @@
 package serve
 
 import (
+	"fmt"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/lbmedic/lbmedic/healthd"
 )
 
-// condition is what decides about the status code.
-type condition uint8
-
-const (
-	passing condition = iota
-	warning
-	failing
-	starting // nothing is known yet
-	out      // drained or in maintenance, and not failing
-)
-
 // subject is what a page is about.
 type subject struct {
-	service string
+	service string // empty: the whole instance
 	status  healthd.Status
 	stale   bool
 	admin   healthd.Admin
 	parts   []*healthd.Service
+
+	excluded, unmatched []string // what a caller of /readyz left out, and what it wanted to
+}
+
+func about(s *healthd.Service) subject {
+	return subject{service: s.Name, status: s.Status, stale: s.Stale, admin: s.Admin, parts: []*healthd.Service{s}}
 }
 
 // summary is about the whole instance: the gravest of the services that nobody has taken out on purpose, and out itself only when all are.
@@ -47,19 +45,7 @@ func summary(s *healthd.Snapshot) subject {
 	return r
 }
 
-func (r subject) condition() condition {
-	switch {
-	case r.status == healthd.Unknown:
-		return starting
-	case r.status == healthd.Fail:
-		return failing
-	case r.admin.State != healthd.Ready:
-		return out
-	case r.status == healthd.Warn:
-		return warning
-	}
-	return passing
-}
+func (r subject) condition() Condition { return conditionOf(r.status, r.admin.State) }
 
 // state names what a status code cannot say, for the machines that know us.
 func (r subject) state() []string {
@@ -82,26 +68,151 @@ func (r subject) state() []string {
 	return []string{strings.Join(words, ", ")}
 }
 
-func (r subject) notes() []string {
+// prefix goes before the names of a service's checks, which are its own only on its own page.
+func (r subject) prefix(svc *healthd.Service) string {
+	if r.service != "" {
+		return ""
+	}
+	return svc.Name + "/"
+}
+
+// notes are for people: what a status does not say. The names of failing shared dependencies are all that a stranger reads.
+func (r subject) notes(a audience, most int) []string {
 	var notes []string
-	switch r.admin.State {
-	case healthd.Drain:
-		notes = append(notes, reasoned("drain", r.admin.Reason))
-	case healthd.Maint:
-		notes = append(notes, reasoned("maintenance", r.admin.Reason))
+	if a != stranger {
+		switch r.admin.State {
+		case healthd.Drain:
+			notes = append(notes, reasoned("drain", r.admin.Reason))
+		case healthd.Maint:
+			notes = append(notes, reasoned("maintenance", r.admin.Reason))
+		}
+		if r.status == healthd.Unknown {
+			notes = append(notes, "starting: the first round of checks is not over")
+		}
+		if r.stale {
+			notes = append(notes, "stale: "+r.measured())
+		}
 	}
-	if r.status == healthd.Unknown {
-		notes = append(notes, "starting: the first round of checks is not over")
+	for _, svc := range r.parts {
+		if a != stranger && weight(svc) < 100 && svc.Status != healthd.Unknown {
+			notes = append(notes, fmt.Sprintf("weight: %s is fit for %d%% of its share", svc.Name, weight(svc)))
+		}
+		for _, name := range failingShared(svc) {
+			note := "shared dependency failing: "
+			switch {
+			case a == stranger:
+				note += name
+			case slices.Contains(svc.Suspect, name):
+				note += r.prefix(svc) + name + " (not held against this instance)"
+			default:
+				note += r.prefix(svc) + name
+			}
+			if !slices.Contains(notes, note) {
+				notes = append(notes, note)
+			}
+		}
 	}
-	if r.stale {
-		notes = append(notes, "stale: not measured lately")
+	if left := len(notes) - most; left > 0 {
+		notes = append(notes[:most], fmt.Sprintf("and %d more notes", left))
+	}
+	for i, n := range notes {
+		notes[i] = healthd.Line(n, maxNote)
 	}
 	return notes
 }
+
+// maxNote bounds one note, in bytes: a reason was typed by a person.
+const maxNote = 300
 
 func reasoned(what, why string) string {
 	if why == "" {
 		return what
 	}
 	return what + ": " + why
+}
+
+// measured says when what the status rests on was last measured. It is a moment, not an age, for the text is kept while time goes on.
+func (r subject) measured() string {
+	var oldest time.Time
+	for _, svc := range r.parts {
+		for i := range svc.Checks {
+			c := &svc.Checks[i]
+			at := c.Verdict.Measured
+			if c.Stale && !at.IsZero() && (oldest.IsZero() || at.Before(oldest)) {
+				oldest = at
+			}
+		}
+	}
+	if oldest.IsZero() {
+		return "not measured lately"
+	}
+	return "not measured since " + clock(oldest)
+}
+
+// failingShared are the dependencies shared with siblings that fail, whether that is held against this instance or not.
+func failingShared(svc *healthd.Service) []string {
+	var names []string
+	for i := range svc.Checks {
+		c := &svc.Checks[i]
+		if c.Shared && c.Verdict.Status == healthd.Fail || slices.Contains(svc.Suspect, c.Name) {
+			names = append(names, c.Name)
+		}
+	}
+	return names
+}
+
+// blames say which check each service's status rests on, and what it met.
+func (r subject) blames(most int) string {
+	var outputs []string
+	for _, svc := range r.parts {
+		if blame := svc.Blame(); blame != nil && len(outputs) < most {
+			outputs = append(outputs, r.prefix(svc)+blame.Name+": "+blame.Verdict.Last.Detail)
+		}
+	}
+	return strings.Join(outputs, "; ")
+}
+
+// item is one check on a page.
+type item struct {
+	name    string // as the page calls it
+	service *healthd.Service
+	check   *healthd.Check
+}
+
+// items are the checks that an audience sees, at most so many, and how many were left off: all of them, only those that are not
+// simply well with the gravest first, or the failing shared ones.
+func (r subject) items(a audience, most int) (items []item, left int) {
+	for _, svc := range r.parts {
+		if a == stranger {
+			items = strangersItems(items, svc)
+			continue
+		}
+		for i := range svc.Checks {
+			if c := &svc.Checks[i]; a == insider || remarkable(c) {
+				items = append(items, item{r.prefix(svc) + c.Name, svc, c})
+			}
+		}
+	}
+	if a == hurried {
+		slices.SortStableFunc(items, func(x, y item) int { return int(y.check.Verdict.Status) - int(x.check.Verdict.Status) })
+	}
+	if left = len(items) - most; left > 0 {
+		return items[:most], left
+	}
+	return items, 0
+}
+
+// strangersItems adds a service's failing shared dependencies, each name once: whose they are is not told.
+func strangersItems(items []item, svc *healthd.Service) []item {
+	for _, name := range failingShared(svc) {
+		c, ok := svc.Check(name)
+		if ok && !slices.ContainsFunc(items, func(i item) bool { return i.name == name }) {
+			items = append(items, item{name, svc, c})
+		}
+	}
+	return items
+}
+
+func remarkable(c *healthd.Check) bool {
+	return c.Verdict.Status != healthd.Pass || c.Stale || damped(c)
 }
