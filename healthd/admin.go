@@ -50,4 +50,5 @@ type Admin struct {
 	Reason string     `json:"reason,omitempty"`
 	By     string     `json:"by,omitempty"` // "operator alice", "shutdown": whoever gave the order ends it
 	Since  time.Time  `json:"since"`
+	Until  time.Time  `json:"until,omitzero"` // when it ends by itself; zero: not before somebody ends it
 }
