@@ -46,9 +46,9 @@ func (e forbiddenError) Error() string {
 	return fmt.Sprintf("%s is a link-local or metadata address, which no check may reach", e.addr)
 }
 
-// dial makes a fresh connection that will be closed by a reset, so that probes leave no TIME_WAIT behind. The address is judged
-// after the name is resolved, at the moment of connecting, so a name that changes its address changes nothing.
-func dial(ctx context.Context, address string) (*net.TCPConn, error) {
+// dialer connects for every check over IP. The address is judged after the name is resolved, at the moment of connecting, so a name
+// that changes its address changes nothing.
+func dialer() net.Dialer {
 	d := net.Dialer{
 		KeepAlive:     -1,
 		FallbackDelay: -1,
@@ -64,6 +64,12 @@ func dial(ctx context.Context, address string) (*net.TCPConn, error) {
 		},
 	}
 	d.SetMultipathTCP(false)
+	return d
+}
+
+// dial makes a fresh connection that will be closed by a reset, so that probes leave no TIME_WAIT behind. Its deadline is that of ctx.
+func dial(ctx context.Context, address string) (*net.TCPConn, error) {
+	d := dialer()
 	c, err := d.DialContext(ctx, "tcp", address)
 	if err != nil {
 		return nil, err
@@ -123,6 +129,9 @@ func classify(ctx context.Context, err error) (healthd.Class, string) {
 	}
 	if dns, ok := errors.AsType[*net.DNSError](err); ok {
 		return healthd.OwnFault, "resolve " + dns.Name + ": " + dns.Err
+	}
+	if missing, ok := errors.AsType[noSocket](err); ok {
+		return healthd.Refused, missing.Error()
 	}
 	switch {
 	case isTimeout(err):
