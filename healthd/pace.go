@@ -49,12 +49,12 @@ func (s *Service) weight() int {
 		floor = defaultFloor
 	}
 	slowest, failing := 0, 0
-	for _, c := range s.Checks {
-		if c.Impact == Inform {
+	for p := range parts(s.Checks) {
+		if p.impact == Inform {
 			continue
 		}
-		slowest = max(slowest, min(int(c.Verdict.Pace.Steps), maxSteps))
-		if c.Impact == Degrade && c.Verdict.Status == Fail {
+		slowest = max(slowest, int(p.steps))
+		if p.impact == Degrade && p.status == Fail {
 			failing++
 		}
 	}

@@ -36,13 +36,13 @@ func (i *Impact) UnmarshalText(text []byte) error {
 	return fmt.Errorf("impact %q is none of required, degrade, inform", Line(string(text), 32))
 }
 
-// Rollup gives the status of a service from its checks: the gravest of what each check means for it. An unknown check that is not
-// required means nothing, except where no check at all is known. A service without checks passes.
+// Rollup gives the status of a service from its checks: the gravest of what each check, or each group of them, means for it. An unknown
+// one that is not required means nothing, except where none at all is known. A service without checks passes.
 func Rollup(checks []Check) Status {
 	status, known := Pass, len(checks) == 0
-	for _, c := range checks {
-		known = known || c.Verdict.Status != Unknown
-		status = Worse(status, c.Impact.means(c.Verdict.Status))
+	for p := range parts(checks) {
+		known = known || p.status != Unknown
+		status = Worse(status, p.impact.means(p.status))
 	}
 	if !known {
 		return Unknown

@@ -42,11 +42,13 @@ type Check struct {
 	Target      string        `json:"target,omitempty"`
 	Impact      Impact        `json:"impact"`
 	Shared      bool          `json:"shared,omitempty"` // a dependency that siblings use too
-	Group       string        `json:"group,omitempty"`  // of checks of which some suffice, see Group
+	Group       string        `json:"group,omitempty"`  // of checks that count as one, which passes while Need of them pass
+	Need        int           `json:"need,omitempty"`   // of its group; 1
 	Latency     Latency       `json:"latency"`          // of the last results
 	MaxAge      time.Duration `json:"max_age"`          // beyond which a measurement is stale; 0 means never
 	Verdict     Verdict       `json:"verdict"`
 	Stale       bool          `json:"stale,omitempty"`
+	Suspect     bool          `json:"suspect,omitempty"` // it fails, and that is not held against this instance; see Sharing
 	Brought     bool          `json:"brought,omitempty"` // the verdict is from before the start, and nothing was measured since
 	Awaited     bool          `json:"awaited,omitempty"` // there was no outcome since the start, not even one that could not be measured
 }
@@ -100,11 +102,10 @@ func (s *Snapshot) Settled() bool {
 // Blame names the check that a service's status rests on, nil where it passes or nothing is known: the first by name of the gravest.
 func (s *Service) Blame() *Check {
 	var worst *Check
-	for i := range s.Checks {
-		c := &s.Checks[i]
-		means := c.Impact.means(c.Verdict.Status)
-		if means == s.Status && (means == Warn || means == Fail) && (worst == nil || c.Verdict.Status > worst.Verdict.Status) {
-			worst = c
+	for p := range parts(s.Checks) {
+		means := p.impact.means(p.status)
+		if means == s.Status && (means == Warn || means == Fail) && (worst == nil || p.blame.Verdict.Status > worst.Verdict.Status) {
+			worst = p.blame
 		}
 	}
 	return worst

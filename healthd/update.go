@@ -85,14 +85,20 @@ func (s *Snapshot) Outdate(now time.Time) *Snapshot {
 func (s *Service) judge(now time.Time) {
 	s.Weight = s.weight()
 	status := Rollup(s.Checks)
-	s.Stale = slices.ContainsFunc(s.Checks, func(c Check) bool { return c.Stale && c.Impact == Required })
+	s.Stale = false
+	known, rests := Pass, false // what the known ones make of it, and whether a required one is among them
+	for p := range parts(s.Checks) {
+		s.Stale = s.Stale || p.stale && p.impact == Required
+		if p.status != Unknown {
+			known, rests = Worse(known, p.impact.means(p.status)), rests || p.impact == Required
+		}
+	}
 	if status == Unknown && s.Status != Unknown {
 		s.Stale = true
-		known := slices.DeleteFunc(slices.Clone(s.Checks), func(c Check) bool { return c.Verdict.Status == Unknown })
-		if !slices.ContainsFunc(known, func(c Check) bool { return c.Impact == Required }) {
+		if !rests {
 			return
 		}
-		status = Rollup(known)
+		status = known
 	}
 	if status != s.Status {
 		s.Status, s.Since = status, now

@@ -24,7 +24,9 @@ type Check struct {
 	Measurement string // for health+json: responseTime
 	Target      string // for display
 	Impact      healthd.Impact
-	Shared      bool
+	Shared      bool   // siblings use the same dependency; see healthd.Sharing
+	Group       string // of checks that count as one
+	Need        int    // how many of the group must pass; 1, and the greatest that its checks say
 	Rule        healthd.Rule
 	Interval    time.Duration // between the starts of two probes; 2 s
 	Timeout     time.Duration // 1 s, and never more than Interval
@@ -60,6 +62,7 @@ func fresh(instance string, services []Service) *healthd.Snapshot {
 		for _, c := range svc.Checks {
 			view.Checks = append(view.Checks, healthd.Check{
 				Name: c.Name, Kind: c.Kind, Measurement: c.Measurement, Target: c.Target, Impact: c.Impact, Shared: c.Shared,
+				Group: c.Group, Need: c.Need,
 				// Three probes in a row that could not be made are a gap worth showing.
 				MaxAge: 3*c.interval() + c.timeout(),
 			})
