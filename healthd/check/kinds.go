@@ -13,8 +13,13 @@ import (
 
 // kinds is the catalogue, beside heavyKinds in kinds_full.go, which a build with the tag lite leaves out.
 var kinds = map[string]Kind{
+	"disk":      diskKind,
+	"file":      fileKind,
 	"http":      httpKind,
+	"load":      loadKind,
 	"memcached": memcachedKind,
+	"memory":    memoryKind,
+	"redis":     redisKind,
 	"tcp":       tcpKind,
 }
 

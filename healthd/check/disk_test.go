@@ -1,0 +1,90 @@
+package check
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/lbmedic/lbmedic/healthd"
+	"github.com/lbmedic/lbmedic/internal/peer/peertest"
+)
+
+// tmpfs mounts a file system of 1 MiB and 100 inodes of its own.
+func tmpfs(t *testing.T) string {
+	t.Helper()
+	peertest.Root(t)
+	dir := t.TempDir()
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=1m,nr_inodes=100"); err != nil {
+		t.Skipf("mount a tmpfs: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := unix.Unmount(dir, 0); err != nil {
+			t.Errorf("unmount %s: %v", dir, err)
+		}
+	})
+	return dir
+}
+
+func fill(t *testing.T, dir string, size int) {
+	t.Helper()
+	write(t, filepath.Join(dir, "filled"), strings.Repeat("x", size))
+}
+
+func TestDiskIsJudgedOnARealFileSystem(t *testing.T) {
+	for name, c := range map[string]struct {
+		do     func(t *testing.T, dir string)
+		o      options
+		class  healthd.Class
+		detail string
+	}{
+		"empty":         {func(*testing.T, string) {}, nil, healthd.OK, "full (1.0 MiB of 1.0 MiB left)"},
+		"nearly full":   {func(t *testing.T, dir string) { fill(t, dir, 980<<10) }, nil, healthd.Degraded, "is 95.7% full (44.0 KiB of 1.0 MiB left), warns above 90%, fails above 97%"},
+		"full":          {func(t *testing.T, dir string) { fill(t, dir, 1<<20) }, nil, healthd.WrongAnswer, "is 100% full (0 B of 1.0 MiB left), fails above 97%"},
+		"little room":   {func(t *testing.T, dir string) { fill(t, dir, 512<<10) }, options{"free_fail": {"600KiB"}}, healthd.WrongAnswer, "has 512 KiB left, fails below 600 KiB"},
+		"enough room":   {func(t *testing.T, dir string) { fill(t, dir, 512<<10) }, options{"free_fail": {"500KiB"}}, healthd.OK, "has 512 KiB left"},
+		"out of inodes": {manyFiles(99), nil, healthd.WrongAnswer, "100% of the inodes of "},
+		"many inodes":   {manyFiles(92), nil, healthd.Degraded, "(7 of 100 left), warns above 90%"},
+		"read-only":     {readOnly, nil, healthd.WrongAnswer, "is mounted read-only"},
+		"as it should":  {readOnly, options{"read_only": {"true"}}, healthd.OK, "full"},
+		"mounted":       {func(*testing.T, string) {}, options{"mounted": {"true"}}, healthd.OK, "full"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := tmpfs(t)
+			c.do(t, dir)
+			o := prober(t, "disk", []string{dir}, c.o)()
+			sees(t, o, c.class, c.detail)
+			if o.Unit != "percent" || o.Value < 0 || o.Value > 100 {
+				t.Errorf("measured %g %s", o.Value, o.Unit)
+			}
+		})
+	}
+}
+
+func manyFiles(n int) func(t *testing.T, dir string) {
+	return func(t *testing.T, dir string) {
+		for i := range n {
+			write(t, filepath.Join(dir, fmt.Sprint(i)), "")
+		}
+	}
+}
+
+func readOnly(t *testing.T, dir string) {
+	if err := unix.Mount("", dir, "", unix.MS_REMOUNT|unix.MS_RDONLY, ""); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestDiskThatIsNotThere(t *testing.T) {
+	dir := t.TempDir()
+	sees(t, prober(t, "disk", []string{filepath.Join(dir, "lost")}, nil)(), healthd.WrongAnswer, "lost is not there")
+	sees(t, prober(t, "disk", []string{dir}, options{"mounted": {"true"}, "warn": {"100"}, "fail": {"100"}})(), healthd.WrongAnswer, "nothing is mounted at "+dir)
+	write(t, filepath.Join(dir, "file"), "")
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	sees(t, prober(t, "disk", []string{filepath.Join(dir, "file", "below")}, nil)(), healthd.OwnFault, "not a directory")
+}
