@@ -157,7 +157,7 @@ func (s *realServer) stop(t *testing.T, quit syscall.Signal) {
 	s.signal(syscall.SIGKILL)
 	<-s.ended
 	if t.Failed() {
-		t.Logf("the log of %s:\n%s", s.cmd.Path, s.log.String())
+		t.Logf("the end of the log of %s:\n%s", s.cmd.Path, s.log.tail())
 	}
 }
 
@@ -178,9 +178,9 @@ func (s *realServer) up(t *testing.T, what string, ready func() (bool, string)) 
 		select {
 		case <-tick.C:
 		case <-s.ended:
-			t.Fatalf("%s: the server ended:\n%s", what, s.log.String())
+			t.Fatalf("%s: the server ended:\n%s", what, s.log.tail())
 		case <-deadline:
-			t.Fatalf("%s: not within 40 s, at last: %s\n%s", what, said, s.log.String())
+			t.Fatalf("%s: not within 40 s, at last: %s\n%s", what, said, s.log.tail())
 		}
 	}
 }
@@ -192,6 +192,21 @@ func (s *realServer) answers(t *testing.T, kind, target string, o options, want 
 		got := probe(t, kind, target, o, 2*time.Second)
 		return got.Class == want, fmt.Sprintf("%s: %s", got.Class, got.Detail)
 	})
+}
+
+// pki are the files of a server's certificate for 127.0.0.1, to be written into its folder.
+func pki(t *testing.T, a authority) map[string]string {
+	t.Helper()
+	cert, key := files(t, t.TempDir(), a.leaf(nil))
+	texts := map[string]string{}
+	for name, path := range map[string]string{"cert.pem": cert, "key.pem": key, "ca.pem": a.file()} {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		texts[name] = string(text)
+	}
+	return texts
 }
 
 // seen is one row of a table of real servers.
@@ -359,4 +374,10 @@ func (b *syncBuffer) String() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.buf.String()
+}
+
+// tail is the end of it, which tells most.
+func (b *syncBuffer) tail() string {
+	text := b.String()
+	return text[max(0, len(text)-3000):]
 }

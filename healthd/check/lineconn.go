@@ -3,7 +3,6 @@ package check
 import (
 	"bufio"
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -26,7 +25,7 @@ type lineConn struct {
 }
 
 // openLine connects to host:port, or to the unix socket of an absolute path, and over TLS where secure is given.
-func openLine(ctx context.Context, address string, secure *tls.Config) (*lineConn, error) {
+func openLine(ctx context.Context, address string, secure *tlsClient) (*lineConn, error) {
 	raw, err := dialAny(ctx, address)
 	if err != nil {
 		return nil, err
@@ -62,15 +61,12 @@ func dialAny(ctx context.Context, address string) (net.Conn, error) {
 	return conn, nil
 }
 
-// startTLS goes on over TLS. The name expected is the address's host where secure has none.
-func (c *lineConn) startTLS(ctx context.Context, secure *tls.Config, address string) error {
-	if secure.ServerName == "" && !secure.InsecureSkipVerify {
-		secure = secure.Clone()
-		secure.ServerName, _, _ = net.SplitHostPort(address)
-	}
-	over := tls.Client(c.Conn, secure)
-	if err := over.HandshakeContext(ctx); err != nil {
-		return fmt.Errorf("tls: %w", err)
+// startTLS goes on over TLS, with the server of the address.
+func (c *lineConn) startTLS(ctx context.Context, secure *tlsClient, address string) error {
+	host, _, _ := net.SplitHostPort(address) // a unix socket has none: then tls_name says whom to expect
+	over, err := secure.handshake(ctx, c.Conn, host)
+	if err != nil {
+		return err
 	}
 	c.Conn = over
 	c.r = bufio.NewReaderSize(io.LimitReader(over, maxLineConn), maxLine)
@@ -123,4 +119,15 @@ func validateServer(address string) error {
 		return nil
 	}
 	return validateAddress(address)
+}
+
+// tlsOption is for kinds that speak TLS only where they are told to; naming any of tlsOptions tells them too.
+var tlsOption = Option{Key: "tls", Doc: "speak TLS; naming any other key of TLS turns it on too", Type: Bool, Default: []string{"false"}}
+
+// optionalTLS is nil where the config does not ask for TLS.
+func optionalTLS(s Settings) (*tlsClient, error) {
+	if !s.Bool(tlsOption.Key) && !tlsKeys(s) {
+		return nil, nil
+	}
+	return tlsConfig(s)
 }
