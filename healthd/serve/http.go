@@ -24,6 +24,7 @@ type HTTPSettings struct {
 	Source  Source
 	Limits  Limits
 	Tokens  []string     // whose holders are told details, by `Authorization: Bearer TOKEN`; several, so that they can be rotated
+	Views   *Views       // hears what balancers say of themselves with their checks; nil hears nothing
 	Metrics http.Handler // answers /metrics, to those who are told details; nil: there is none
 }
 
@@ -33,6 +34,7 @@ type HTTP struct {
 	books   press[book]
 	limits  Limits
 	tokens  Tokens
+	views   *Views
 	metrics http.Handler
 	waiting atomic.Int64
 }
@@ -48,7 +50,7 @@ const (
 
 // NewHTTP makes the server; Run starts it.
 func NewHTTP(s HTTPSettings) *HTTP {
-	h := &HTTP{source: s.Source, limits: s.Limits, tokens: NewTokens(s.Tokens), metrics: s.Metrics}
+	h := &HTTP{source: s.Source, limits: s.Limits, tokens: NewTokens(s.Tokens), views: s.Views, metrics: s.Metrics}
 	h.books.source = s.Source
 	h.books.render = func(s *healthd.Snapshot) *book {
 		var before *book
@@ -80,6 +82,8 @@ func (h *HTTP) run(ctx context.Context, g *guarded) error {
 		},
 		MaxHeaderBytes: maxHead,
 		ErrorLog:       silent,
+
+		DisableGeneralOptionsHandler: true, // it would answer 200 for us
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(g) }()

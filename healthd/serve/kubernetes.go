@@ -3,6 +3,7 @@ package serve
 import (
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -14,19 +15,26 @@ const maxExclude = 64
 
 // livez says that this process answers; drain and maintenance are no reason to kill it.
 func livez(w http.ResponseWriter, r *http.Request) {
-	if _, verbose := r.URL.Query()["verbose"]; verbose {
-		send(w, r, http.StatusOK, plainType, livezVerbose)
-		return
+	text := okText
+	if _, verbose := query(r)["verbose"]; verbose {
+		text = livezVerbose
 	}
-	send(w, r, http.StatusOK, plainType, okText)
+	send(w, r, http.StatusOK, plainType, text)
+}
+
+func query(r *http.Request) url.Values {
+	if r.URL.RawQuery == "" {
+		return nil
+	}
+	return r.URL.Query()
 }
 
 // readyz says whether traffic should come, by the same rule as /health, in the form of Kubernetes: ?verbose lists the checks,
 // ?exclude=SERVICE or ?exclude=SERVICE/CHECK leaves some out, /readyz/SERVICE and /readyz/SERVICE/CHECK is about one alone; machines read
 // only the code.
 func readyz(w http.ResponseWriter, r *http.Request, a audience, b *book, name string) {
-	query := r.URL.Query()
-	exclude := query["exclude"]
+	asked := query(r)
+	exclude := asked["exclude"]
 	if len(exclude) > maxExclude {
 		refuse(w, http.StatusBadRequest, fmt.Sprintf("more than %d exclusions", maxExclude))
 		return
@@ -44,10 +52,10 @@ func readyz(w http.ResponseWriter, r *http.Request, a audience, b *book, name st
 	if !p.condition.Serving() {
 		code = http.StatusServiceUnavailable
 	}
-	if _, brief := query["brief"]; brief && a == insider {
+	if _, brief := asked["brief"]; brief && a == insider {
 		a = hurried
 	}
-	if _, verbose := query["verbose"]; verbose || code != http.StatusOK {
+	if _, verbose := asked["verbose"]; verbose || code != http.StatusOK {
 		text = p.sheet(kubernetesShape, a)
 	}
 	send(w, r, code, plainType, text)

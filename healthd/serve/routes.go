@@ -33,6 +33,7 @@ func (h *HTTP) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusMethodNotAllowed, "ask with GET or HEAD")
 		return
 	}
+	h.views.hear(r, caller)
 	a := h.audience(caller, r)
 	path := r.URL.Path
 	if rest, ok := strings.CutPrefix(path, "/health"); ok && (rest == "" || rest[0] == '/') {
