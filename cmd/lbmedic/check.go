@@ -101,6 +101,7 @@ func checkOnce(ctx context.Context, services []config.Service) ([]healthd.Servic
 				errs = append(errs, fmt.Errorf("health.services.%s.checks.%s: %w", s.Name, c.Name, err))
 				continue
 			}
+			built.Need = s.Groups[c.Group]
 			probes.Go(func() { out[i].Checks[j] = probeOnce(ctx, built) })
 		}
 	}
@@ -117,9 +118,11 @@ func checkOnce(ctx context.Context, services []config.Service) ([]healthd.Servic
 func probeOnce(ctx context.Context, c probe.Check) healthd.Check {
 	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
-	once := healthd.Rule{Rise: 1, Fall: 1}
+	slow := c.Rule.Latency
+	slow.Of = healthd.Each // there is but one
+	o := slow.Judge(c.Probe(ctx), healthd.Latency{})
 	return healthd.Check{Name: c.Name, Kind: c.Kind, Measurement: c.Measurement, Target: c.Target, Impact: c.Impact, Shared: c.Shared,
-		Verdict: healthd.Verdict{}.Step(c.Probe(ctx), once)}
+		Group: c.Group, Need: c.Need, Verdict: healthd.Verdict{}.Step(o, healthd.Rule{Rise: 1, Fall: 1})}
 }
 
 func statusCell(s healthd.Status) cell {

@@ -80,8 +80,8 @@ func (a *Agent) Run(ctx context.Context, listen func() (net.Listener, error)) er
 	for {
 		c, err := l.Accept()
 		if ctx.Err() != nil {
-			if err == nil {
-				err = c.Close()
+			if err == nil { // it came in at the last moment, and whoever takes over knows nothing of it
+				calls.Go(func() { a.answer(c.(*conn)) })
 			}
 			return nil
 		}

@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"net"
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -17,36 +18,37 @@ func (s *sidecar) portsOf(h *config.Health) []port {
 }
 
 func (s *sidecar) httpPort(h *config.Health) port {
-	return port{name: "http", addr: h.HTTP, serve: func(ctx context.Context, listen func() (net.Listener, error)) error {
+	return port{name: "http", addr: h.HTTP, made: strings.Join(h.Tokens, "\n"), serve: func(ctx context.Context, listen func() (net.Listener, error)) error {
 		l, err := listen()
 		if err != nil {
 			return err
 		}
-		return serve.NewHTTP(serve.HTTPSettings{Source: s.board}).Run(ctx, l)
+		return serve.NewHTTP(serve.HTTPSettings{Source: s.board, Tokens: h.Tokens, Views: s.views}).Run(ctx, l)
 	}}
 }
 
 // agentMade is what the server of the agent-check is made from.
 type agentMade struct {
-	service string
-	send    bool
+	service   string
+	send      bool
+	drain     config.DrainAs
+	slowStart time.Duration
 }
 
 // agentPort answers for the one service there is, or for the one whose name `agent-send` sends. It opens after the first round: until then
 // there is no word to give.
 func (s *sidecar) agentPort(h *config.Health) port {
-	p := port{name: "agent", addr: h.Agent, late: true}
 	if len(h.Services) == 0 {
 		return port{name: "agent"}
 	}
-	made := agentMade{service: h.Services[0].Name, send: len(h.Services) > 1}
-	p.made = made
-	p.serve = func(ctx context.Context, listen func() (net.Listener, error)) error {
-		return serve.NewAgent(serve.AgentSettings{Source: s.board, Orders: s.board, Service: made.service, Send: made.send,
-			Problem: func(err error) { s.log.Warn("agent-check", zap.Error(err)) }}).Run(ctx, listen)
-	}
-	return p
+	made := agentMade{service: h.Services[0].Name, send: len(h.Services) > 1, drain: h.DrainAs, slowStart: h.SlowStart}
+	return port{name: "agent", addr: h.Agent, late: true, made: made, serve: func(ctx context.Context, listen func() (net.Listener, error)) error {
+		settings := serve.AgentSettings{Source: s.board, Orders: s.board, Service: made.service, Send: made.send,
+			Weights: s.weights, Views: s.views, Drain: serve.DrainByState, SlowStart: made.slowStart,
+			Problem: func(err error) { s.log.Warn("agent-check", zap.Error(err)) }}
+		if made.drain == config.DrainAsWeight {
+			settings.Drain = serve.DrainByWeight
+		}
+		return serve.NewAgent(settings).Run(ctx, listen)
+	}}
 }
-
-// present is who still sends this instance traffic.
-func (s *sidecar) present(time.Time) presence { return presence{} }

@@ -1,11 +1,9 @@
 package daemon
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/lbmedic/lbmedic/cmd/lbmedic/config"
 	"github.com/lbmedic/lbmedic/healthd"
@@ -18,13 +16,14 @@ func servicesOf(h *config.Health) ([]probe.Service, error) {
 	var services []probe.Service
 	var errs []error
 	for _, s := range h.Services {
-		service := probe.Service{Name: s.Name, Address: s.Address}
+		service := probe.Service{Name: s.Name, Address: s.Address, Floor: s.MinWeight}
 		for _, c := range s.Checks {
 			built, err := Check(c)
 			if err != nil {
 				errs = append(errs, fmt.Errorf("health.services.%s.checks.%s: %w", s.Name, c.Name, err))
 				continue
 			}
+			built.Need = s.Groups[c.Group]
 			service.Checks = append(service.Checks, built)
 		}
 		services = append(services, service)
@@ -42,23 +41,31 @@ func Check(c config.Check) (probe.Check, error) {
 	if err != nil {
 		return probe.Check{}, err
 	}
-	out := probe.Check{Name: c.Name, Kind: c.Kind, Measurement: kind.Measurement, Target: config.WithoutSecret(strings.Join(c.Target, " ")), Shared: c.Shared,
-		Rule: healthd.Rule{Rise: c.Rise, Fall: c.Fall}, Interval: c.Interval, Timeout: c.Timeout, Probe: ask}
-	if warn := c.Latency.Warn; warn > 0 {
-		out.Probe = func(ctx context.Context) healthd.Outcome {
-			o := ask(ctx)
-			if o.Class == healthd.OK && o.Took > warn {
-				return healthd.NewOutcome(o.At, o.Took, healthd.Degraded,
-					fmt.Sprintf("%s after %s, warned above %s", o.Detail, o.Took.Round(time.Microsecond*100), warn))
-			}
-			return o
-		}
+	return probe.Check{
+		Name: c.Name, Kind: c.Kind, Measurement: kind.Measurement, Target: config.WithoutSecret(strings.Join(c.Target, " ")),
+		Impact: impactOf(c.Impact), Shared: c.Shared, Group: c.Group,
+		Rule: ruleOf(c), Interval: c.Interval, Timeout: c.Timeout, Probe: ask,
+	}, nil
+}
+
+func ruleOf(c config.Check) healthd.Rule {
+	r := healthd.Rule{Rise: c.Rise, Fall: c.Fall, HoldDown: c.HoldDown, Grace: c.Grace,
+		Latency: healthd.LatencyRule{Warn: c.Latency.Warn, Fail: c.Latency.Fail, Required: c.Latency.Impact == config.ImpactRequired}}
+	if c.Latency.Of != "" {
+		r.Latency.Of, _ = healthd.ParseQuantile(c.Latency.Of) // one of the words that the configuration allows
 	}
-	switch c.Impact {
+	if d := c.Damping; d != nil {
+		r.Damping = healthd.Damping{Suppress: d.Suppress, Reuse: d.Reuse, HalfLife: d.HalfLife, MaxSuppress: d.Max}
+	}
+	return r
+}
+
+func impactOf(i config.Impact) healthd.Impact {
+	switch i {
 	case config.ImpactDegrade:
-		out.Impact = healthd.Degrade
+		return healthd.Degrade
 	case config.ImpactInform:
-		out.Impact = healthd.Inform
+		return healthd.Inform
 	}
-	return out, nil
+	return healthd.Required
 }

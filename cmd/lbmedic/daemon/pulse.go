@@ -62,9 +62,7 @@ func (d *Daemon) runPulse(ctx context.Context) error {
 		d.log.Warn("the watchdog of systemd hears nothing", zap.Error(err))
 	}
 	if d.sidecar != nil {
-		if b, ok := any(d.sidecar.board).(interface{ Ticked() time.Time }); ok {
-			p.ticked = b.Ticked
-		}
+		p.ticked = d.sidecar.board.Ticked
 	}
 	return p.run(ctx)
 }

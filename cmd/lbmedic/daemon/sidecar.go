@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
+	"slices"
 	"sync"
 
 	"go.uber.org/zap"
@@ -12,13 +14,17 @@ import (
 	"github.com/lbmedic/lbmedic/cmd/lbmedic/config"
 	"github.com/lbmedic/lbmedic/healthd"
 	"github.com/lbmedic/lbmedic/healthd/probe"
+	"github.com/lbmedic/lbmedic/healthd/serve"
 )
 
 // sidecar is the part beside the app: probers, the board, and the ports on which it is answered from.
 type sidecar struct {
-	board *probe.Board
-	ports *ports
-	log   *zap.Logger
+	board   *probe.Board
+	keeper  *probe.Keeper
+	weights *probe.Weights
+	views   *serve.Views
+	ports   *ports
+	log     *zap.Logger
 
 	mu      sync.Mutex
 	first   []port             // to be served when it runs
@@ -43,6 +49,8 @@ func newSidecar(h *config.Health, dir string, log *zap.Logger) (s *sidecar, err 
 	if err != nil {
 		return nil, err
 	}
+	s.remember(dir)
+	s.views = serve.NewViews(h.Balancers)
 	s.probers = probe.NewProbers(services, s.board)
 	sockets, err := newSockets(log)
 	if err != nil {
@@ -68,11 +76,22 @@ func (s *sidecar) close() error {
 	return errors.Join(errs...)
 }
 
+// remember reads what was promised before the start. What cannot be read is told and set aside.
+func (s *sidecar) remember(dir string) {
+	var err error
+	if s.keeper, err = probe.NewKeeper(s.board); err != nil {
+		s.log.Warn("health state", zap.Error(err))
+	}
+	if s.weights, err = probe.NewWeights(dir); err != nil {
+		s.log.Warn("health state", zap.Error(err))
+	}
+}
+
 // endOldDrain ends what the last stop told the balancers.
 func (s *sidecar) endOldDrain() error {
 	for _, service := range s.board.Latest().Services {
-		if service.Admin.State != healthd.Ready && service.Admin.By == byShutdown {
-			if err := s.board.Order(service.Name, healthd.Admin{State: healthd.Ready, By: byShutdown}); err != nil {
+		if slices.ContainsFunc(s.keeper.Leases(service.Name), func(l healthd.Lease) bool { return l.Owner == byShutdown }) {
+			if _, err := s.keeper.End(service.Name, byShutdown, false); err != nil {
 				return fmt.Errorf("end the drain of the last stop: %w", err)
 			}
 		}
@@ -80,13 +99,12 @@ func (s *sidecar) endOldDrain() error {
 	return nil
 }
 
-// drain orders it for every service that nobody has ordered out already.
+// drain takes a lease on every service, so that it stays out whoever ends a lease of his own meanwhile.
 func (s *sidecar) drain() error {
 	var errs []error
 	for _, service := range s.board.Latest().Services {
-		if service.Admin.State == healthd.Ready {
-			errs = append(errs, s.board.Order(service.Name, healthd.Admin{State: healthd.Drain, By: byShutdown, Reason: "lbmedic stops"}))
-		}
+		_, err := s.keeper.Take(service.Name, healthd.Lease{Owner: byShutdown, State: healthd.Drain, Reason: "lbmedic stops"})
+		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
 }
@@ -108,7 +126,7 @@ func (s *sidecar) run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var parts sync.WaitGroup
-	errs := make(chan error, 4)
+	errs := make(chan error, 5)
 	run := func(name string, f func(context.Context) error) {
 		parts.Go(func() {
 			if err := f(ctx); err != nil && ctx.Err() == nil {
@@ -118,6 +136,7 @@ func (s *sidecar) run(ctx context.Context) error {
 		})
 	}
 	run("board", s.board.Run)
+	run("keeper", s.keeper.Run)
 	run("probers", s.runProbers)
 	s.mu.Lock()
 	err := s.ports.swap(s.first, s.opened)
@@ -155,9 +174,10 @@ func (s *sidecar) runProbers(ctx context.Context) error {
 
 // replacement is what a new configuration comes to, with everything done that can fail.
 type replacement struct {
-	services []probe.Service
-	ports    []port
-	opened   map[string]*socket
+	services  []probe.Service
+	balancers []netip.Prefix
+	ports     []port
+	opened    map[string]*socket
 }
 
 // prepare builds what replace takes. Where it is not taken after all, discard closes what it opened.
@@ -165,7 +185,7 @@ func (s *sidecar) prepare(h *config.Health) (r replacement, err error) {
 	if r.services, err = servicesOf(h); err != nil {
 		return replacement{}, err
 	}
-	r.ports = s.portsOf(h)
+	r.balancers, r.ports = h.Balancers, s.portsOf(h)
 	r.opened, err = s.ports.prepare(r.ports)
 	return r, err
 }
@@ -175,6 +195,7 @@ func (s *sidecar) replace(r replacement) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.board.Replace(r.services)
+	s.views.Believe(r.balancers)
 	s.probers = probe.NewProbers(r.services, s.board)
 	close(s.swapped)
 	s.swapped = make(chan struct{})
