@@ -265,7 +265,7 @@ func judgeStrangers(t *testing.T, kind string, target func(address string) strin
 		"http":             {greet("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"), 5 * time.Second, healthd.WrongAnswer},
 		"binary":           {greet("\x00\x00\x00\x04\xff\xfe\x01\x02"), 300 * time.Millisecond, 0},
 		"endless":          {stranger(t, endless), 5 * time.Second, healthd.WrongAnswer},
-		"says nothing":     {stranger(t, func(c net.Conn) { _, _ = c.Read(make([]byte, 4096)) }), 5 * time.Second, healthd.WrongAnswer},
+		"says nothing":     {stranger(t, leaves), 5 * time.Second, healthd.WrongAnswer},
 		"hangs":            {stranger(t, hangs), 300 * time.Millisecond, healthd.TimedOut},
 		"metadata address": {"169.254.169.254:80", 5 * time.Second, healthd.OwnFault},
 		"unknown name":     {"no-such-name.invalid:5432", 5 * time.Second, healthd.OwnFault},
@@ -308,6 +308,12 @@ func judgeStrangers(t *testing.T, kind string, target func(address string) strin
 			t.Errorf("got %s: %q, want an own fault", got.Class, got.Detail)
 		}
 	})
+}
+
+// leaves hears what is said at once, if anything, and closes.
+func leaves(c net.Conn) {
+	_ = c.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
+	_, _ = c.Read(make([]byte, 4096))
 }
 
 func hangs(c net.Conn) {

@@ -13,14 +13,17 @@ import (
 
 // kinds is the catalogue, beside heavyKinds in kinds_full.go, which a build with the tag lite leaves out.
 var kinds = map[string]Kind{
-	"disk":      diskKind,
-	"file":      fileKind,
-	"http":      httpKind,
-	"load":      loadKind,
-	"memcached": memcachedKind,
-	"memory":    memoryKind,
-	"redis":     redisKind,
-	"tcp":       tcpKind,
+	"descriptors": descriptorsKind,
+	"disk":        diskKind,
+	"file":        fileKind,
+	"http":        httpKind,
+	"load":        loadKind,
+	"memcached":   memcachedKind,
+	"memory":      memoryKind,
+	"nats":        natsKind,
+	"process":     processKind,
+	"redis":       redisKind,
+	"tcp":         tcpKind,
 }
 
 // all are the kinds of this build.

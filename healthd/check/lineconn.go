@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	maxLine     = 4 << 10   // a line of a protocol made of lines
+	maxLine     = 16 << 10  // a line of a protocol made of lines; the INFO of a big NATS cluster is the longest
 	maxLineConn = 256 << 10 // all that is read of one connection
 )
 
