@@ -37,16 +37,23 @@ func (c *Client) Settle(ctx context.Context, expect Generation, commands ...Comm
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return report, fmt.Errorf("settle %s: a health check is still under way: %w", describe(commands), context.Cause(ctx))
+			return report, unfinished(ctx, commands)
 		}
 		truths, _, err := c.Resolve(ctx, commands...)
-		if err != nil {
+		switch {
+		case ctx.Err() != nil: // whatever the look itself met
+			return report, unfinished(ctx, commands)
+		case err != nil:
 			return report, err
 		}
 		for i := range report.Results {
 			report.Results[i].settle(truths[i])
 		}
 	}
+}
+
+func unfinished(ctx context.Context, commands []Command) error {
+	return fmt.Errorf("settle %s: a health check is still under way: %w", describe(commands), context.Cause(ctx))
 }
 
 // mostResent bounds how often one Settle sends commands again: a server in maintenance stays down whatever is sent.
