@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/lbmedic/lbmedic/healthd"
@@ -164,18 +165,24 @@ const maxFile = 1 << 20
 
 // readSmall reads a whole file of at most maxFile bytes.
 func readSmall(path string) ([]byte, error) {
-	f, err := os.Open(path)
+	raw, err := readPart(path, maxFile+1)
+	if err == nil && len(raw) > maxFile {
+		return nil, fmt.Errorf("read %s: it is longer than %d bytes", path, maxFile)
+	}
+	return raw, err
+}
+
+// readPart reads the first bytes of a file. A named pipe in its place does not make it wait.
+func readPart(path string, most int64) ([]byte, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
 	}
 	// It was only read: closing it cannot lose anything.
 	defer func() { _ = f.Close() }()
-	raw, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	raw, err := io.ReadAll(io.LimitReader(f, most))
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", path, err)
-	}
-	if len(raw) > maxFile {
-		return nil, fmt.Errorf("read %s: it is longer than %d bytes", path, maxFile)
 	}
 	return raw, nil
 }

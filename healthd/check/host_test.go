@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -142,24 +143,25 @@ func TestLimitsOutOfOrderAreRefused(t *testing.T) {
 func TestAtMostOneCallHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var p patient[int]
-		calls, release := 0, make(chan int)
+		var calls atomic.Int32
+		release := make(chan int)
 		ask := func() (int, error) {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
-			return p.call(ctx, func() int { calls++; return <-release })
+			return p.call(ctx, func() int { calls.Add(1); return <-release })
 		}
 		for range 5 {
 			if _, err := ask(); err != context.DeadlineExceeded {
 				t.Errorf("got %v", err)
 			}
 		}
-		if calls != 1 {
-			t.Errorf("%d calls hang", calls)
+		if n := calls.Load(); n != 1 {
+			t.Errorf("%d calls hang", n)
 		}
 		release <- 1
 		time.AfterFunc(time.Millisecond, func() { release <- 2 })
-		if got, err := ask(); got != 2 || err != nil || calls != 2 {
-			t.Errorf("got %d, %v after %d calls; want the answer to the second call", got, err, calls)
+		if got, err := ask(); got != 2 || err != nil || calls.Load() != 2 {
+			t.Errorf("got %d, %v after %d calls; want the answer to the second call", got, err, calls.Load())
 		}
 	})
 }
