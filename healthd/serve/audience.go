@@ -3,6 +3,7 @@ package serve
 import (
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 )
 
@@ -25,20 +26,14 @@ var forwarders = []string{"X-Forwarded-For", "Forwarded", "X-Real-Ip", "X-Forwar
 // audience is insider for who holds a token, and for loopback callers that ask for this host by an address or a local name: a browser
 // that was led here by somebody's DNS asks by theirs.
 func (h *HTTP) audience(c *conn, r *http.Request) audience {
-	if h.tokens.Held(r.Header["Authorization"]) || c != nil && c.local && !forwarded(r.Header) && isLocalName(r.Host) {
+	if h.tokens.Held(r.Header["Authorization"]) || c != nil && c.local && !Forwarded(func(name string) bool { return r.Header[name] != nil }) && isLocalName(r.Host) {
 		return insider
 	}
 	return stranger
 }
 
-func forwarded(h http.Header) bool {
-	for _, name := range forwarders {
-		if _, ok := h[name]; ok {
-			return true
-		}
-	}
-	return false
-}
+// Forwarded reports whether any header is there that a proxy adds. It asks for each by its name in the form that net/http gives it.
+func Forwarded(there func(name string) bool) bool { return slices.ContainsFunc(forwarders, there) }
 
 // isLocalName takes host[:port]: an address, a name without dots as /etc/hosts has them, anything below localhost, or nothing as HTTP/1.0 sends.
 func isLocalName(host string) bool {

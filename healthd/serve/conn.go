@@ -16,6 +16,7 @@ type conn struct {
 	local bool         // from a loopback address
 	phase atomic.Int32 // heading at first
 	since atomic.Int64 // when the phase began, in nanoseconds
+	calls atomic.Int32 // between Hold and Release
 }
 
 // The phases of a connection and how long each may last. The sweep holds them to it: four timers set for each request, which is what
@@ -31,6 +32,22 @@ func (c *conn) enter(phase int32) {
 	c.since.Store(time.Now().UnixNano())
 	c.phase.Store(phase)
 }
+
+// Hold begins a call: the connection makes room for a new one only where all others have one too.
+func (c *conn) Hold() {
+	c.calls.Add(1)
+	c.enter(waiting)
+}
+
+// Release ends a call.
+func (c *conn) Release() {
+	if c.calls.Add(-1) == 0 {
+		c.enter(idling)
+	}
+}
+
+// Local reports whether the caller has a loopback address.
+func (c *conn) Local() bool { return c.local }
 
 // Read notices the first bytes of a request.
 func (c *conn) Read(p []byte) (int, error) {

@@ -34,6 +34,10 @@ func guard(l net.Listener, limits Limits) *guarded {
 	return &guarded{Listener: l, limits: limits, open: map[*conn]bool{}, counts: map[netip.Prefix]int{}, polls: map[netip.Prefix]int{}}
 }
 
+// Guard holds a listener for another protocol to the limits, as one of an HTTP is. Its connections have Hold and Release, to be called
+// at the begin and the end of each call, and Local.
+func Guard(l net.Listener, limits Limits) net.Listener { return guard(l, limits) }
+
 // sweep closes what has outlived the limit of its phase.
 func (g *guarded) sweep(now time.Time) {
 	var late []*conn
