@@ -31,7 +31,7 @@ func TestMetadataIsNeverReached(t *testing.T) {
 		for kind, target := range map[string]string{"http": "http://" + host + "/latest", "tcp": strings.ReplaceAll(host, "%25", "%") + ":80"} {
 			o := healthd.Outcome{}
 			if kind == "http" {
-				o = probeHTTP(t.Context(), target, HTTP{})
+				o = unguardedHTTP(t, target).probe(t.Context())
 			} else {
 				o = probeTCP(t.Context(), target)
 			}
@@ -93,7 +93,7 @@ func TestTargetsAreValidated(t *testing.T) {
 		"newline":         {"http", "http://127.0.0.1/\nX: y", nil, "is not a url"},
 		"no host":         {"http", "http:///healthz", nil, "the host is missing"},
 		"port":            {"http", "http://127.0.0.1:70000/", nil, "port"},
-		"method":          {"http", "http://127.0.0.1/", options{"method": {"POST"}}, "none of GET, HEAD, OPTIONS"},
+		"method":          {"http", "http://127.0.0.1/", options{"method": {"PATCH"}}, "none of GET, HEAD, OPTIONS, POST"},
 		"range":           {"http", "http://127.0.0.1/", options{"status": {"300-200"}}, "no status code or range"},
 		"header split":    {"http", "http://127.0.0.1/", options{"host": {"a\r\nX: y"}}, "no host name"},
 		"match with head": {"http", "http://127.0.0.1/", options{"method": {"HEAD"}, "expect": {"x"}}, "no body"},

@@ -2,151 +2,118 @@ package check
 
 import (
 	"bufio"
-	"bytes"
 	"context"
-	"crypto/tls"
-	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"net/url"
-	"strings"
 	"time"
 
 	"github.com/lbmedic/lbmedic/healthd"
 )
 
-// MaxBody is how much of a body is read. A longer one is a wrong answer: an endless one must not pass.
-const MaxBody = 64 << 10
-
-const (
-	maxHead    = 16 << 10
-	maxInterim = 5 // 1xx answers before the real one
-)
-
-// httpKind asks once over a fresh connection, which is closed by a reset. Redirects are an answer like any other and never followed;
-// no proxy is taken from the environment; no encoding is offered, so nothing is decompressed.
+// httpKind asks over a fresh connection, which is closed by a reset, or with reuse over one that is kept. Redirects are an answer like
+// any other and never followed; no proxy is taken from the environment; no encoding is offered, so nothing is decompressed.
 var httpKind = Kind{
 	Doc:         "a URL answers with a status, and a body, that is expected",
 	Target:      Option{Doc: "URL to ask", Type: URL, Secret: true},
 	Measurement: "responseTime",
-	Example:     "{http: http://127.0.0.1:8080/healthz, status: 200-299, expect: ready}",
-	Options: []Option{
-		{Key: "method", Doc: "HTTP method", Type: Word, Words: []string{"GET", "HEAD", "OPTIONS"}, Default: []string{"GET"}},
-		{Key: "host", Doc: "Host header and TLS server name instead of the URL's", Type: Host},
+	Example:     `{http: http://127.0.0.1:8080/healthz, status: 200-299, json: ["status = UP", "checks[0].lag < 5"]}`,
+	Options: append([]Option{
+		{Key: "method", Doc: "HTTP method", Type: Word, Words: httpMethods, Default: []string{http.MethodGet}},
+		{Key: "host", Doc: "Host header, and TLS server name, instead of the URL's", Type: Host},
+		{Key: "headers", Doc: "headers that are sent, each as Name: value", Type: Text, List: true, Secret: true},
+		{Key: "body", Doc: "what a POST sends", Type: Text, Secret: true},
 		{Key: "status", Doc: "status codes that pass", Type: StatusCodes, List: true, Default: []string{"200-399"}},
 		{Key: "expect", Doc: "text that the body must contain", Type: Text},
-	},
-	New: func(s Settings) (Probe, error) {
-		h := HTTP{Method: s.Text("method"), Host: s.Text("host"), Match: s.Text("expect")}
-		for _, text := range s.Texts("status") {
-			r, err := ParseStatusRange(text)
-			if err != nil {
-				return nil, KeyError{"status", err}
-			}
-			h.Status = append(h.Status, r)
-		}
-		if err := validateHTTP(s.Target(), h); err != nil {
-			return nil, err
-		}
-		return func(ctx context.Context) healthd.Outcome { return probeHTTP(ctx, s.Target(), h) }, nil
-	},
+		{Key: "json", Doc: `what the body must say, each as PATH OPERATOR VALUE: checks[0].lag < 5, status = UP, $["odd name"] != null; operators are = != < <= > >=`, Type: Text, List: true},
+		{Key: "socket", Doc: "unix socket to ask through; the URL then names only path and host", Type: Path},
+		{Key: "reuse", Doc: "keep one connection from a probe to the next, for at most 5m", Type: Bool},
+	}, tlsOptions...),
+	New: newHTTP,
 }
 
-func probeHTTP(ctx context.Context, target string, s HTTP) healthd.Outcome {
+// httpProbe is one http check. It is used by one goroutine at a time.
+type httpProbe struct {
+	asked   *http.Request // whose method says whether a body comes
+	raw     []byte        // the request as it is sent
+	socket  string        // path of a unix socket, instead of address
+	address string        // host:port
+	secure  *tlsClient    // nil: plain
+	server  string        // whose certificate is asked for
+	expects httpExpectation
+	reuse   bool
+	kept    keptConn
+}
+
+func (p *httpProbe) probe(ctx context.Context) healthd.Outcome {
 	start := time.Now()
-	status, err := ask(ctx, target, s)
+	status, err := p.ask(ctx)
 	if err == nil {
 		return passed(start, fmt.Sprintf("status %d", status))
 	}
 	return failed(ctx, start, "no http answer", err)
 }
 
-func ask(ctx context.Context, target string, s HTTP) (status int, err error) {
-	req, u, err := request(target, s)
-	if err != nil {
-		return 0, err
-	}
-	tcp, err := dial(ctx, hostPort(u))
-	if err != nil {
-		return 0, err
-	}
-	// The reset on close is wanted; an error of it would say nothing about the answer.
-	defer func() { _ = tcp.Close() }()
-	stop := context.AfterFunc(ctx, func() { _ = tcp.SetDeadline(time.Unix(1, 0)) })
-	defer stop()
-
-	var conn net.Conn = tcp
-	if u.Scheme == "https" {
-		name, _, splitErr := net.SplitHostPort(req.Host)
-		if splitErr != nil {
-			name = req.Host
+func (p *httpProbe) ask(ctx context.Context) (int, error) {
+	if conn := p.kept.take(); conn != nil {
+		status, heard, err := p.exchange(ctx, conn)
+		if err == nil || heard || ctx.Err() != nil {
+			return status, err
 		}
-		secure := tls.Client(tcp, &tls.Config{ServerName: strings.Trim(name, "[]"), InsecureSkipVerify: s.SkipVerify, MinVersion: tls.VersionTLS12})
-		if err := secure.HandshakeContext(ctx); err != nil {
-			return 0, fmt.Errorf("tls: %w", err)
+		// The server closed it between the look at it and the request, which it may do. The answer counts that comes over a fresh one.
+	}
+	tcp, conn, err := p.connect(ctx)
+	if err != nil {
+		return 0, err
+	}
+	status, _, err := p.exchange(ctx, &httpConn{under: tcp, conn: conn, made: time.Now()})
+	return status, err
+}
+
+// connect gives the connection that requests go over, and the one below its TLS.
+func (p *httpProbe) connect(ctx context.Context) (under, over net.Conn, err error) {
+	if p.socket != "" {
+		under, err = dialUnix(ctx, p.socket)
+	} else {
+		under, err = dial(ctx, p.address)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	if p.secure == nil {
+		return under, under, nil
+	}
+	secure, err := p.secure.handshake(ctx, under, p.server)
+	if err != nil {
+		_ = under.Close() // a reset; the handshake's error says more
+		return nil, nil, err
+	}
+	return under, secure, nil
+}
+
+// exchange sends the request over c and judges the answer; heard reports whether any byte of one came. It keeps or closes c.
+func (p *httpProbe) exchange(ctx context.Context, c *httpConn) (status int, heard bool, err error) {
+	keep := false
+	stop := context.AfterFunc(ctx, func() { _ = c.under.SetDeadline(time.Unix(1, 0)) })
+	defer func() {
+		if stop() && keep {
+			p.kept.put(c)
+			return
 		}
-		conn = secure
+		_ = c.under.Close() // the reset is wanted; an error of it would say nothing about the answer
+	}()
+	if deadline, ok := ctx.Deadline(); ok {
+		if err := c.under.SetDeadline(deadline); err != nil {
+			return 0, false, err
+		}
 	}
-	if err := req.Write(conn); err != nil {
-		return 0, err
+	if _, err := c.conn.Write(p.raw); err != nil {
+		return 0, false, err
 	}
-	return answer(bufio.NewReaderSize(io.LimitReader(conn, maxHead+MaxBody+1), 4096), req, s)
-}
-
-func request(target string, s HTTP) (*http.Request, *url.URL, error) {
-	u, err := url.Parse(target)
-	if err != nil {
-		return nil, nil, fmt.Errorf("http target %q: not a url", healthd.Line(target, 80))
-	}
-	host := u.Host
-	if s.Host != "" {
-		host = s.Host
-	}
-	method := http.MethodGet
-	if s.Method != "" {
-		method = s.Method
-	}
-	req := &http.Request{Method: method, URL: u, Host: host, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Close: true,
-		Header: http.Header{"User-Agent": {"lbmedic"}, "Accept": {"*/*"}}}
-	if u.User != nil {
-		password, _ := u.User.Password()
-		req.SetBasicAuth(u.User.Username(), password)
-	}
-	return req, u, nil
-}
-
-func hostPort(u *url.URL) string {
-	port := u.Port()
-	if port == "" {
-		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
-	}
-	return net.JoinHostPort(u.Hostname(), port)
-}
-
-// answer reads one response and judges it.
-func answer(r *bufio.Reader, req *http.Request, s HTTP) (int, error) {
-	resp, err := http.ReadResponse(r, req)
-	for n := 0; err == nil && resp.StatusCode < 200 && n < maxInterim; n++ {
-		resp, err = http.ReadResponse(r, req)
-	}
-	if err != nil {
-		return 0, err
-	}
-	body, err := io.ReadAll(io.LimitReader(resp.Body, MaxBody+1))
-	switch {
-	case !s.expects(resp.StatusCode):
-		// What was read of the body matters no more, complete or not.
-		return 0, wrongAnswer(fmt.Sprintf("status %d, expected %s", resp.StatusCode, s.expected()))
-	case len(body) > MaxBody:
-		return 0, wrongAnswer(fmt.Sprintf("status %d, but a body longer than %d bytes", resp.StatusCode, MaxBody))
-	case errors.Is(err, io.ErrUnexpectedEOF):
-		return 0, wrongAnswer(fmt.Sprintf("status %d, but the body was cut off after %d bytes", resp.StatusCode, len(body)))
-	case err != nil:
-		return 0, err
-	case s.Match != "" && !bytes.Contains(body, []byte(s.Match)):
-		return 0, wrongAnswer(fmt.Sprintf("status %d, but %q is not in the body", resp.StatusCode, s.Match))
-	}
-	return resp.StatusCode, nil
+	limited := &io.LimitedReader{R: c.conn, N: maxHead}
+	a := httpAnswer{limit: limited, r: bufio.NewReaderSize(limited, 4096)}
+	status, err = a.judge(p.asked, p.expects)
+	keep = p.reuse && a.complete
+	return status, limited.N < maxHead, err
 }

@@ -1,101 +1,159 @@
 package check
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/lbmedic/lbmedic/healthd"
 )
 
-// HTTP are the settings of an http check. The zero value is fit to use.
-type HTTP struct {
-	Method     string        // GET (default), HEAD or OPTIONS
-	Host       string        // the Host header and TLS server name; the target's own by default
-	Status     []StatusRange // what passes; empty: 200 to 399, as in HAProxy's httpchk
-	Match      string        // text that the body must contain, within its first MaxBody bytes; empty asks for none
-	SkipVerify bool          // takes any certificate of an https target
+var httpMethods = []string{http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodPost}
+
+// ownHeaders are those that are about the connection or the message, and so the probe's own.
+var ownHeaders = []string{
+	"Connection", "Content-Length", "Expect", "Host", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "Proxy-Connection", "Te", "Trailer",
+	"Transfer-Encoding", "Upgrade",
 }
 
-// StatusRange is a range of HTTP status codes, both ends included.
-type StatusRange struct{ From, To int }
-
-// ParseStatusRange reads "200" or "200-399".
-func ParseStatusRange(text string) (StatusRange, error) {
-	low, high, isRange := strings.Cut(text, "-")
-	if !isRange {
-		high = low
+func newHTTP(s Settings) (Probe, error) {
+	u, err := parseTarget(s.Target())
+	if err != nil {
+		return nil, KeyError{Err: err}
 	}
-	from, err := strconv.Atoi(low)
-	to, err2 := strconv.Atoi(high)
-	if err != nil || err2 != nil || from < 100 || to > 599 || from > to {
-		return StatusRange{}, fmt.Errorf("%q is no status code or range of them such as 200 or 200-399", healthd.Line(text, 20))
+	p := &httpProbe{socket: s.Text("socket"), address: hostPort(u), server: u.Hostname(), reuse: s.Bool("reuse")}
+	if host := s.Text("host"); host != "" {
+		p.server = hostName(host)
 	}
-	return StatusRange{from, to}, nil
-}
-
-func (r StatusRange) String() string {
-	if r.From == r.To {
-		return strconv.Itoa(r.From)
+	var errs []error
+	if p.socket == "" {
+		errs = append(errs, targetAllowed(s.Target(), u))
 	}
-	return fmt.Sprintf("%d to %d", r.From, r.To)
-}
-
-// passing are the ranges that pass.
-func (s HTTP) passing() []StatusRange {
-	if len(s.Status) == 0 {
-		return []StatusRange{{200, 399}}
+	if p.expects, err = newExpectation(s); err != nil {
+		errs = append(errs, err)
 	}
-	return s.Status
-}
-
-// expects reports whether the status passes.
-func (s HTTP) expects(status int) bool {
-	return slices.ContainsFunc(s.passing(), func(r StatusRange) bool { return r.From <= status && status <= r.To })
-}
-
-// expected is what passes, for people: "200 to 399 or 404".
-func (s HTTP) expected() string {
-	var words []string
-	for _, r := range s.passing() {
-		words = append(words, r.String())
+	if p.asked, err = newRequest(s, u); err != nil {
+		errs = append(errs, err)
 	}
-	return strings.Join(words, " or ")
+	switch {
+	case u.Scheme == "https":
+		p.secure, err = tlsConfig(s)
+		errs = append(errs, err)
+	case tlsKeys(s):
+		errs = append(errs, errors.New("ca, cert, key, tls_name, tls_min and skip_verify are for an https target, and this one is plain http"))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	var raw bytes.Buffer
+	if err := p.asked.Write(&raw); err != nil {
+		return nil, fmt.Errorf("%s: %w", shownTarget(s.Target()), err)
+	}
+	p.raw = raw.Bytes()
+	return p.probe, nil
 }
 
-func validateHTTP(target string, s HTTP) error {
+// shownTarget names the target without what may be secret in it.
+func shownTarget(target string) string {
+	u, err := url.Parse(target)
+	if err != nil {
+		return "http target"
+	}
+	return fmt.Sprintf("http target %q", healthd.Line(u.Redacted(), 80))
+}
+
+func parseTarget(target string) (*url.URL, error) {
 	u, err := url.Parse(target)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Opaque != "" {
-		return fmt.Errorf("http target %q is not a url like http://127.0.0.1:8080/healthz", healthd.Line(target, 80))
+		return nil, fmt.Errorf("%s is not a url like http://127.0.0.1:8080/healthz", shownTarget(target))
 	}
-	_, port, err := net.SplitHostPort(hostPort(u))
-	if err != nil {
-		return fmt.Errorf("http target %q: %w", healthd.Line(target, 80), err)
+	if u.Hostname() == "" {
+		return nil, fmt.Errorf("%s: the host is missing", shownTarget(target))
 	}
-	if err := validateHostPort(u.Hostname(), port); err != nil {
-		return fmt.Errorf("http target %q: %w", healthd.Line(target, 80), err)
-	}
-	return s.validate()
+	return u, nil
 }
 
-func (s HTTP) validate() error {
-	bad := slices.IndexFunc(s.passing(), func(r StatusRange) bool { return r.From < 100 || r.To > 599 || r.From > r.To })
-	switch {
-	case s.Method != "" && s.Method != http.MethodGet && s.Method != http.MethodHead && s.Method != http.MethodOptions:
-		return fmt.Errorf("method %q is none of GET, HEAD and OPTIONS", healthd.Line(s.Method, 20))
-	case s.Method == http.MethodHead && s.Match != "":
-		return errors.New("a HEAD answer has no body to match; use GET")
-	case bad >= 0:
-		return fmt.Errorf("expected status %s is no range within 100 to 599", s.Status[bad])
-	case len(s.Match) > 4096:
-		return fmt.Errorf("text to match is %d bytes long, more than 4096", len(s.Match))
-	case len(s.Host) > 255 || strings.ContainsFunc(s.Host, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune(`/\@?#"<>`, r) }):
-		return fmt.Errorf("host header %q is no host name", healthd.Line(s.Host, 80))
+func hostPort(u *url.URL) string {
+	port := u.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
+	}
+	return net.JoinHostPort(u.Hostname(), port)
+}
+
+// hostName is a host without its port and brackets.
+func hostName(host string) string {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		return name
+	}
+	return strings.Trim(host, "[]")
+}
+
+// targetAllowed refuses what no probe could reach, or may.
+func targetAllowed(target string, u *url.URL) error {
+	if err := validateAddress(hostPort(u)); err != nil {
+		return KeyError{Err: fmt.Errorf("%s: %w", shownTarget(target), err)}
 	}
 	return nil
+}
+
+func newRequest(s Settings, u *url.URL) (*http.Request, error) {
+	r := &http.Request{Method: s.Text("method"), URL: u, Host: u.Host, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Close: !s.Bool("reuse"),
+		Header: http.Header{"User-Agent": {"lbmedic"}, "Accept": {"*/*"}}}
+	var errs []error
+	if host := s.Text("host"); host != "" {
+		r.Host = host
+		if len(host) > 255 || strings.ContainsFunc(host, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune(`/\@?#"<>`, r) }) {
+			errs = append(errs, KeyError{"host", fmt.Errorf("%q is no host name", healthd.Line(host, 80))})
+		}
+	}
+	if u.User != nil {
+		password, _ := u.User.Password()
+		r.SetBasicAuth(u.User.Username(), password)
+	}
+	given := http.Header{}
+	for _, line := range s.Texts("headers") {
+		name, value, err := parseHeader(line)
+		if err != nil {
+			errs = append(errs, KeyError{"headers", err})
+			continue
+		}
+		given[name] = append(given[name], value)
+	}
+	for name, values := range given { // what is given stands instead of what we would say, twice where it is given twice
+		r.Header[name] = values
+	}
+	if body := s.Text("body"); body != "" {
+		r.Body, r.ContentLength = io.NopCloser(strings.NewReader(body)), int64(len(body)) // read once, when the request is written down
+		if r.Method != http.MethodPost {
+			errs = append(errs, KeyError{"body", fmt.Errorf("is sent only by method POST, not by %s", r.Method)})
+		}
+	}
+	return r, errors.Join(errs...)
+}
+
+// parseHeader reads "Name: value" (RFC 9110, section 5). It never shows the value, which may be a secret.
+func parseHeader(line string) (name, value string, err error) {
+	name, value, ok := strings.Cut(line, ":")
+	isName := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("!#$%&'*+-.^_`|~", r)
+	}
+	value = strings.Trim(value, " \t")
+	switch {
+	case !ok || name == "" || strings.ContainsFunc(name, func(r rune) bool { return !isName(r) }):
+		return "", "", errors.New("one header has no name of letters, digits and dashes before its colon; write it like X-Probe: lbmedic")
+	case strings.ContainsFunc(value, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }):
+		return "", "", fmt.Errorf("the value of %s holds a control character", name)
+	}
+	name = http.CanonicalHeaderKey(name)
+	if slices.Contains(ownHeaders, name) {
+		return "", "", fmt.Errorf("%s belongs to the connection and cannot be set%s", name, map[bool]string{true: "; use the key host"}[name == "Host"])
+	}
+	return name, value, nil
 }

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -205,7 +206,7 @@ func TestEveryKindClosesWithAReset(t *testing.T) {
 func TestCancelledProbeAccusesNobody(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	url := app(t, func(c net.Conn, _ *http.Request) { cancel(); _, _ = io.Copy(io.Discard, c) })
-	if o := probeHTTP(ctx, url, HTTP{}); o.Class != healthd.OwnFault {
+	if o := unguardedHTTP(t, url).probe(ctx); o.Class != healthd.OwnFault {
 		t.Errorf("got %s: %q", o.Class, o.Detail)
 	}
 	if o := probeTCP(ctx, "127.0.0.1:9"); o.Class != healthd.OwnFault {
@@ -213,27 +214,38 @@ func TestCancelledProbeAccusesNobody(t *testing.T) {
 	}
 }
 
+// unguardedHTTP is an http check whose target nobody has looked at.
+func unguardedHTTP(t testing.TB, target string) *httpProbe {
+	t.Helper()
+	u, err := url.Parse(target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &httpProbe{asked: &http.Request{Method: http.MethodGet, URL: u}, raw: []byte("GET / HTTP/1.1\r\nHost: x\r\n\r\n"), address: hostPort(u),
+		expects: httpExpectation{status: []StatusRange{{200, 399}}}}
+}
+
 func FuzzHTTPAnswer(f *testing.F) {
 	for _, seed := range []string{
 		"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.0 200 OK\r\n\r\n",
 		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n", "\x00\xff",
+		"HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\n{\"ok\": \"ok\"}HTTP/1.1 200 OK\r\n\r\n",
 	} {
 		f.Add([]byte(seed))
 	}
-	req, _, err := request("http://127.0.0.1/", HTTP{})
-	if err != nil {
-		f.Fatal(err)
-	}
+	want := httpExpectation{status: []StatusRange{{200, 399}}, text: "ok"}
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		status, err := answer(bufio.NewReader(bytes.NewReader(raw)), req, HTTP{Match: "ok"})
+		limited := &io.LimitedReader{R: bytes.NewReader(raw), N: maxHead}
+		a := httpAnswer{limit: limited, r: bufio.NewReader(limited)}
+		status, err := a.judge(&http.Request{Method: http.MethodGet}, want)
 		if err == nil && (status < 200 || status > 399 || !bytes.Contains(raw, []byte("o"))) {
 			t.Errorf("%q passed with status %d", raw, status)
 		}
-		if err == nil {
+		if err == nil || a.complete {
 			return
 		}
-		if class, detail := classify(context.Background(), err); class.Status() != healthd.Fail {
-			t.Errorf("%q: %v is %s: %s", raw, err, class, detail)
+		if o := failed(context.Background(), time.Now(), "no http answer", err); o.Class.Status() != healthd.Fail {
+			t.Errorf("%q: %v is %s: %s", raw, err, o.Class, o.Detail)
 		}
 	})
 }

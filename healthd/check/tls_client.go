@@ -16,13 +16,13 @@ var tlsOptions = []Option{
 	{Key: "cert", Doc: "PEM file of the client certificate and its chain, read again when it changes", Type: Path},
 	{Key: "key", Doc: "PEM file of the client certificate's key", Type: Path},
 	{Key: "tls_name", Doc: "name that the server's certificate must be for, instead of the target's", Type: Host},
-	{Key: "tls_min", Doc: "lowest version of TLS that is spoken", Type: Word, Words: []string{"1.2", "1.3"}, Default: []string{"1.2"}},
-	{Key: "skip_verify", Doc: "take any certificate of the server", Type: Bool, Default: []string{"false"}},
+	{Key: "tls_min", Doc: "lowest version of TLS that is spoken; 1.2 unless set", Type: Word, Words: []string{"1.2", "1.3"}},
+	{Key: "skip_verify", Doc: "take any certificate of the server", Type: Bool},
 }
 
 // tlsKeys reports whether the config says anything about TLS, for kinds whose target may be without.
 func tlsKeys(s Settings) bool {
-	return s.Has("ca") || s.Has("cert") || s.Has("key") || s.Has("tls_name") || s.Bool("skip_verify") || s.Text("tls_min") == "1.3"
+	return s.Has("ca") || s.Has("cert") || s.Has("key") || s.Has("tls_name") || s.Has("skip_verify") || s.Has("tls_min")
 }
 
 // tlsClient makes the tls.Config of one connection after another. Like a probe it is used by one goroutine at a time.
@@ -38,7 +38,7 @@ type tlsClient struct {
 // program started.
 func tlsConfig(s Settings) (*tlsClient, error) {
 	c := &tlsClient{ca: s.Text("ca"), cert: s.Text("cert"), key: s.Text("key"), name: s.Text("tls_name")}
-	c.base.MinVersion = map[string]uint16{"1.2": tls.VersionTLS12, "1.3": tls.VersionTLS13}[s.Text("tls_min")]
+	c.base.MinVersion = map[string]uint16{"": tls.VersionTLS12, "1.2": tls.VersionTLS12, "1.3": tls.VersionTLS13}[s.Text("tls_min")]
 	c.base.InsecureSkipVerify = s.Bool("skip_verify")
 	switch {
 	case c.cert != "" && c.key == "":
