@@ -80,7 +80,7 @@ func TestSettleMakesForcedHealthLast(t *testing.T) {
 		t.Parallel()
 		s := newSlowCheck(t, prog)
 		<-s.begun
-		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		report, err := s.client.Settle(ctx, Generation{}, Force("web", "app1")...)
 		cancel()
 		if !errors.Is(err, context.DeadlineExceeded) || report.Results[1].Holds != HoldsForNow {
