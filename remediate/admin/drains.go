@@ -82,6 +82,15 @@ func (s *Server) drain(r *http.Request, out *lines) error {
 	return out.send(Drain{Progress: last, End: end})
 }
 
+// stoppedWaiting is the last line where lbmedic stops; a caller who has gone hears nothing.
+func (s *Server) stoppedWaiting(r *http.Request, out *lines, last ServiceDrain) error {
+	if err := context.Cause(r.Context()); !errors.Is(err, errStopping) {
+		return err
+	}
+	last.End = EndStopping
+	return out.send(last)
+}
+
 // untilLifted ends a wait when the order that it waits for is ended. A drain that somebody else began has no order.
 func (s *Server) untilLifted(ctx context.Context, t remediate.Target, stop context.CancelCauseFunc) {
 	if _, stands := s.Book.Ledger().Orders[t]; !stands {

@@ -17,20 +17,23 @@ import (
 // endpoint is one thing that can be asked. Either answer or stream is set.
 type endpoint struct {
 	method, path string
+	role         Role // what a caller over TCP must be allowed
 	answer       func(*Server, *http.Request) (any, error)
 	stream       func(*Server, *http.Request, *lines) error
 }
 
 // endpoints are all of the API. What is not here is refused.
 var endpoints = []endpoint{
-	{method: "GET", path: "/v1/status", answer: (*Server).status},
-	{method: "GET", path: "/v1/health", answer: (*Server).health},
-	{method: "GET", path: "/v1/events", stream: (*Server).events},
-	{method: "GET", path: "/v1/drains/{balancer}/{backend}/{server}", stream: (*Server).drain},
-	{method: "POST", path: "/v1/orders", answer: (*Server).order},
-	{method: "POST", path: "/v1/freeze", answer: (*Server).freeze},
-	{method: "POST", path: "/v1/thaw", answer: (*Server).thaw},
-	{method: "POST", path: "/v1/release", answer: (*Server).release},
+	{method: "GET", path: "/v1/status", role: Read, answer: (*Server).status},
+	{method: "GET", path: "/v1/health", role: Read, answer: (*Server).health},
+	{method: "GET", path: "/v1/events", role: Read, stream: (*Server).events},
+	{method: "GET", path: "/v1/drains/{balancer}/{backend}/{server}", role: Read, stream: (*Server).drain},
+	{method: "GET", path: "/v1/drains/{service}", role: Read, stream: (*Server).drainService},
+	{method: "GET", path: "/v1/drained", role: Ask, answer: (*Server).drained},
+	{method: "POST", path: "/v1/orders", role: Operate, answer: (*Server).order},
+	{method: "POST", path: "/v1/freeze", role: Operate, answer: (*Server).freeze},
+	{method: "POST", path: "/v1/thaw", role: Operate, answer: (*Server).thaw},
+	{method: "POST", path: "/v1/release", role: Operate, answer: (*Server).release},
 }
 
 func (s *Server) handler() http.Handler {
@@ -68,6 +71,10 @@ func (s *Server) serveOne(w http.ResponseWriter, r *http.Request, e endpoint) {
 	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 	if r.Header.Get("Origin") != "" || r.Header.Get("Sec-Fetch-Site") != "" {
 		problemf(http.StatusForbidden, Forbidden, "the admin API is not for browsers").write(w)
+		return
+	}
+	if err := may(r, e.role); err != nil {
+		s.problem(err).write(w)
 		return
 	}
 	if e.stream != nil {

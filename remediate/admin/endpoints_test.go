@@ -14,18 +14,21 @@ type expectation struct {
 	path, body string
 	status     int
 	mutates    bool
+	role       Role // the least that may use it over TCP
 }
 
 // expectations has an entry for every endpoint (C8): a new one without its line here fails the test.
 var expectations = map[string]expectation{
-	"GET /v1/status": {path: "/v1/status", status: 200},
-	"GET /v1/health": {path: "/v1/health", status: 200},
-	"GET /v1/events": {path: "/v1/events", status: 200},
-	"GET /v1/drains/{balancer}/{backend}/{server}": {path: "/v1/drains/edge/web/s0?timeout=10ms", status: 200},
-	"POST /v1/orders":  {path: "/v1/orders", body: `{"target":"edge/web/s0","want":"drain","reason":"deploy"}`, status: 200, mutates: true},
-	"POST /v1/freeze":  {path: "/v1/freeze", body: `{"reason":"storm"}`, status: 200, mutates: true},
-	"POST /v1/thaw":    {path: "/v1/thaw", body: `{}`, status: 200, mutates: true},
-	"POST /v1/release": {path: "/v1/release", body: `{"all":true}`, status: 200, mutates: true},
+	"GET /v1/status": {path: "/v1/status", status: 200, role: Read},
+	"GET /v1/health": {path: "/v1/health", status: 200, role: Read},
+	"GET /v1/events": {path: "/v1/events", status: 200, role: Read},
+	"GET /v1/drains/{balancer}/{backend}/{server}": {path: "/v1/drains/edge/web/s0?timeout=10ms", status: 200, role: Read},
+	"GET /v1/drains/{service}":                     {path: "/v1/drains/web?timeout=10ms", status: 200, role: Read},
+	"GET /v1/drained":                              {path: "/v1/drained?address=10.0.0.5:80", status: 200, role: Ask},
+	"POST /v1/orders":                              {path: "/v1/orders", body: `{"target":"edge/web/s0","want":"drain","reason":"deploy"}`, status: 200, mutates: true, role: Operate},
+	"POST /v1/freeze":                              {path: "/v1/freeze", body: `{"reason":"storm"}`, status: 200, mutates: true, role: Operate},
+	"POST /v1/thaw":                                {path: "/v1/thaw", body: `{}`, status: 200, mutates: true, role: Operate},
+	"POST /v1/release":                             {path: "/v1/release", body: `{"all":true}`, status: 200, mutates: true, role: Operate},
 }
 
 func TestEveryEndpointAnswersItsMethodAndNoOther(t *testing.T) {

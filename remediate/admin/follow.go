@@ -42,6 +42,22 @@ func (c *Client) AwaitDrained(ctx context.Context, t remediate.Target, timeout t
 	return last, err
 }
 
+// AwaitService tells each change of the drain of a local service and returns why the wait ended, with the last that was known.
+func (c *Client) AwaitService(ctx context.Context, service string, timeout time.Duration, tell func(ServiceDrain)) (last ServiceDrain, err error) {
+	path := fmt.Sprintf("/v1/drains/%s?timeout=%s", url.PathEscape(service), timeout)
+	err = stream(ctx, c, path, func(d ServiceDrain) error {
+		last = d
+		if d.End == "" {
+			tell(d)
+		}
+		return nil
+	})
+	if err == nil && last.End == "" {
+		err = fmt.Errorf("%w while %s was draining", ErrWentAway, service)
+	}
+	return last, err
+}
+
 // stream reads an answer line by line.
 func stream[T any](ctx context.Context, c *Client, path string, each func(T) error) error {
 	res, err := c.do(ctx, http.MethodGet, path, nil)

@@ -20,7 +20,7 @@ type Order struct {
 	Target string         `json:"target"` // see ParseTarget
 	Want   remediate.Verb `json:"want"`   // drain, maint or ready
 	Reason string         `json:"reason,omitempty"`
-	For    Duration       `json:"for,omitempty"`   // 0: until the operator ends it; at most a year; not with ready, nor for a service
+	For    Duration       `json:"for,omitempty"`   // 0: until the operator ends it; at most a year; not with ready
 	Force  bool           `json:"force,omitempty"` // below the capacity floor too, and over another operator's order
 	Check  bool           `json:"check,omitempty"` // only says whether the name means a server or service that may be ordered; nothing is done
 }
@@ -62,7 +62,7 @@ func (s *Server) order(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, problemf(http.StatusBadRequest, BadName, "%s", oneLine(err))
 	}
-	if err := o.check(t); err != nil {
+	if err := o.check(); err != nil {
 		return nil, problemf(http.StatusBadRequest, BadRequest, "%s", err)
 	}
 	// An order that was begun is not cut off because the caller goes away.
@@ -74,7 +74,7 @@ func (s *Server) order(r *http.Request) (any, error) {
 	return s.orderServer(ctx, o, t, operator(r))
 }
 
-func (o Order) check(t Target) error {
+func (o Order) check() error {
 	switch {
 	case o.Want != remediate.Drain && o.Want != remediate.Maint && o.Want != remediate.Ready:
 		return fmt.Errorf("want must be drain, maint or ready, not %q", healthd.Line(string(o.Want), 32))
@@ -82,8 +82,6 @@ func (o Order) check(t Target) error {
 		return fmt.Errorf("for must be between 0 and %s, not %s", maxFor, time.Duration(o.For))
 	case o.For > 0 && o.Want == remediate.Ready:
 		return errors.New("ready has no end, so it takes no time")
-	case o.For > 0 && t.Service != "":
-		return errors.New("an order for a local health service has no end of its own; end it with ready")
 	}
 	return checkReason(o.Reason)
 }
@@ -154,32 +152,6 @@ func (s *Server) turn(balancer string) *sync.Mutex {
 		s.turns[balancer] = new(sync.Mutex)
 	}
 	return s.turns[balancer]
-}
-
-// orderService orders what this host's own health answers say. The board keeps it on disk by itself.
-func (s *Server) orderService(o Order, service, by string) (any, error) {
-	if s.Board == nil {
-		return nil, problemf(http.StatusNotFound, UnknownService, "this lbmedic has no local health services; a server is named [BALANCER/]BACKEND/SERVER")
-	}
-	if _, ok := s.Board.Latest().Service(service); !ok {
-		return nil, problemf(http.StatusNotFound, UnknownService, "there is no local health service %s; a server is named [BALANCER/]BACKEND/SERVER", service)
-	}
-	if o.Check {
-		return Done{Did: "nothing; " + service + " is there", Target: service, By: by}, nil
-	}
-	state, err := healthd.ParseAdminState(string(o.Want))
-	if err != nil {
-		return nil, err
-	}
-	done := Done{Did: fmt.Sprintf("%s %s", o.Want, service), Target: service, By: by}
-	if err := s.Board.Order(service, healthd.Admin{State: state, Reason: o.Reason, By: by}); err != nil {
-		return nil, problemf(http.StatusServiceUnavailable, NoJournal, "%s", oneLine(err))
-	}
-	if s.Book != nil {
-		done.After = s.Book.Last()
-		s.Book.Saw(control.Sighting{Target: service, What: string(o.Want), Detail: "by " + by + reasonSuffix(o.Reason)})
-	}
-	return done, nil
 }
 
 func reasonSuffix(reason string) string {

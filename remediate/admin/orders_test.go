@@ -100,7 +100,6 @@ func TestEachRefusalHasItsStatus(t *testing.T) {
 	refused("another verb", Order{Target: "edge/web/s1", Want: remediate.ForceDown}, http.StatusBadRequest, BadRequest, "drain, maint or ready")
 	refused("ready with an end", Order{Target: "edge/web/s1", Want: remediate.Ready, For: 1}, http.StatusBadRequest, BadRequest, "no end")
 	refused("a negative time", Order{Target: "edge/web/s1", Want: remediate.Drain, For: -1}, http.StatusBadRequest, BadRequest, "between 0")
-	refused("a service with an end", Order{Target: "web", Want: remediate.Drain, For: 1}, http.StatusBadRequest, BadRequest, "no end of its own")
 
 	s.balancers["edge"].set(func(b *fakeBalancer) { b.refuse = func(remediate.Action) string { return "permission denied" } })
 	refused("the balancer refuses", Order{Target: "edge/web/s1", Want: remediate.Maint, Force: true}, http.StatusBadGateway, BalancerFailed, "permission denied")

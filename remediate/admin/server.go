@@ -1,5 +1,6 @@
 // Package admin is how people and the command line reach a running lbmedic: an API on a unix socket, and its client.
 // Whoever may open the socket may give orders; the operator's name, as the kernel tells it, is written down with each.
+// Other lbmedics reach it over TCP with certificates: a sidecar that drains asks the controllers whether it is drained.
 package admin
 
 import (
@@ -14,6 +15,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/lbmedic/lbmedic/healthd/probe"
+	"github.com/lbmedic/lbmedic/healthd/serve"
 	"github.com/lbmedic/lbmedic/remediate/control"
 )
 
@@ -28,6 +30,11 @@ type Server struct {
 	Controllers map[string]*control.Controller // by the name of their balancer; may be empty
 	Book        *control.Book                  // nil: no journal, so nothing that needs one is done
 	Board       *probe.Board                   // nil: no local health services
+	Leases      *probe.Keeper                  // of the Board's services; nil: orders for them have no end and no owner
+	Views       *serve.Views                   // what balancers say of this host; nil: nothing
+	Witnesses   *Witnesses                     // the controllers that know whether a local service is drained; nil: none
+	DrainWait   time.Duration                  // how long a drain of a local service is waited for without Witnesses; 30 s
+	Remote      *Remote                        // over TCP as well; nil: not
 	Log         *zap.Logger                    // nil logs nothing
 
 	listener net.Listener // nil before Listen
@@ -36,7 +43,8 @@ type Server struct {
 	streams int                    // streams that are open
 	turns   map[string]*sync.Mutex // by balancer
 	stop    chan struct{}          // closed when Run stops: ends the streams
-	once    sync.Once
+	once    sync.Once              // makes stop
+	ended   sync.Once              // closes it
 }
 
 // Bounds of what one caller may cost.
@@ -61,21 +69,26 @@ func (s *Server) controllers() map[string]*control.Controller {
 	return s.Controllers
 }
 
-// Listen opens the socket for Run, so that one which is taken is known before anything else begins. It fails where
-// another process answers on the socket, or where something that is no socket is in its place. Close takes it back.
+// Listen opens the socket for Run, so that one which is taken is known before anything else begins, and the port of Remote. It fails where
+// another process answers on the socket, or where something that is no socket is in its place. Close takes both back.
 func (s *Server) Listen(ctx context.Context) (err error) {
 	if s.listener, err = s.listen(ctx); err != nil {
 		return fmt.Errorf("serve the admin API: %w", err)
 	}
+	if s.Remote != nil {
+		if err := s.Remote.open(ctx, s.log()); err != nil {
+			return errors.Join(err, s.listener.Close())
+		}
+	}
 	return nil
 }
 
-// Close closes the socket of a server that does not Run after all.
+// Close closes what Listen opened, of a server that does not Run after all.
 func (s *Server) Close() error {
-	if s.listener == nil {
-		return nil
+	if s.Remote != nil {
+		return closeAll(s.listener, s.Remote.listener)
 	}
-	return s.listener.Close()
+	return closeAll(s.listener)
 }
 
 // Run serves until ctx is done; orders that are being carried out then have five seconds to end. It opens the socket if
@@ -86,14 +99,26 @@ func (s *Server) Run(ctx context.Context) error {
 			return err
 		}
 	}
-	return s.serve(ctx, s.listener)
+	if s.Remote == nil {
+		return s.serve(ctx, s.listener, s.handler())
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	remote := make(chan error, 1)
+	go func() {
+		defer cancel()
+		remote <- s.serve(ctx, s.Remote.listener, s.admitted(s.handler()))
+	}()
+	err := s.serve(ctx, s.listener, s.handler())
+	cancel()
+	return errors.Join(err, <-remote)
 }
 
-func (s *Server) serve(ctx context.Context, l net.Listener) error {
+func (s *Server) serve(ctx context.Context, l net.Listener, h http.Handler) error {
 	server := &http.Server{
-		Handler:           s.handler(),
+		Handler:           h,
 		ConnContext:       withOperator,
-		ReadHeaderTimeout: 5 * time.Second,
+		ReadHeaderTimeout: 5 * time.Second, // of a handshake too
 		ReadTimeout:       15 * time.Second,
 		IdleTimeout:       time.Minute,
 		MaxHeaderBytes:    8 << 10,
@@ -103,10 +128,10 @@ func (s *Server) serve(ctx context.Context, l net.Listener) error {
 	go func() { failed <- server.Serve(l) }()
 	select {
 	case err := <-failed:
-		return fmt.Errorf("serve the admin API on %s: %w", s.Socket, err)
+		return fmt.Errorf("serve the admin API on %s: %w", l.Addr(), err)
 	case <-ctx.Done():
 	}
-	close(s.stopped())
+	s.endStreams()
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), graceTime)
 	defer cancel()
 	err := server.Shutdown(grace)
@@ -115,6 +140,12 @@ func (s *Server) serve(ctx context.Context, l net.Listener) error {
 	}
 	<-failed
 	return err
+}
+
+// endStreams closes stopped.
+func (s *Server) endStreams() {
+	stop := s.stopped()
+	s.ended.Do(func() { close(stop) })
 }
 
 // stopped is closed when Run stops.

@@ -126,8 +126,12 @@ func newStage(t *testing.T) *stage {
 	if err != nil {
 		t.Fatal(err)
 	}
+	keeper, err := probe.NewKeeper(board)
+	if err != nil {
+		t.Fatal(err)
+	}
 	sidecars := control.NewSidecars(client.New(client.Settings{}))
-	s.server = &Server{Socket: filepath.Join(dir, "a.sock"), Group: "no-such-group", Version: "v1", Book: s.book, Board: board,
+	s.server = &Server{Leases: keeper, Socket: filepath.Join(dir, "a.sock"), Group: "no-such-group", Version: "v1", Book: s.book, Board: board,
 		Controllers: map[string]*control.Controller{}}
 	for name, b := range s.balancers {
 		settings := control.Settings{Name: name, Interval: 20 * time.Millisecond, Policy: func(time.Time) remediate.Policy { return remediate.DefaultPolicy() }}
@@ -149,12 +153,17 @@ func (s *stage) run(sidecars *control.Sidecars) {
 			}
 		})
 	}
+	parts.Go(func() {
+		if err := s.server.Leases.Run(ctx); err != nil {
+			s.t.Error(err)
+		}
+	})
 	l, err := s.server.listen(ctx)
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	parts.Go(func() {
-		if err := s.server.serve(ctx, l); err != nil {
+		if err := s.server.serve(ctx, l, s.server.handler()); err != nil {
 			s.t.Error(err)
 		}
 	})

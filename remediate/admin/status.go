@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/lbmedic/lbmedic/healthd"
+	"github.com/lbmedic/lbmedic/healthd/serve"
 	"github.com/lbmedic/lbmedic/remediate"
 	"github.com/lbmedic/lbmedic/remediate/control"
 )
@@ -17,6 +18,7 @@ type Status struct {
 	NoJournal string            `json:"no_journal,omitempty"` // why nothing can be journaled, and so nothing is done
 	Balancers []control.Status  `json:"balancers"`            // by name
 	Services  []healthd.Service `json:"services,omitempty"`   // local health services, by name
+	Views     []serve.View      `json:"views,omitempty"`      // what balancers say of them with their checks
 }
 
 func (s *Server) status(*http.Request) (any, error) {
@@ -31,6 +33,7 @@ func (s *Server) status(*http.Request) (any, error) {
 	if s.Board != nil {
 		out.Services = s.Board.Latest().Services
 	}
+	out.Views = s.Views.All()
 	return out, nil
 }
 

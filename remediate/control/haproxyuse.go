@@ -19,7 +19,8 @@ func (h *HAProxy) Use(ctx context.Context, backend, server string) (remediate.Us
 	info, err := h.Client.Read(ctx,
 		runtime.ServerStates(backend, func(s *runtime.ServerState) error {
 			if s.Server == server {
-				use.InService = remediate.Admin(s.Admin)&remediate.OutOfService == 0
+				// Weight 0 is how an agent says `0%`, and stopped or stopping what a health check that is answered 503 or 404 comes to.
+				use.InService = remediate.Admin(s.Admin)&remediate.OutOfService == 0 && s.Weight > 0 && s.Op != runtime.OpStopped && s.Op != runtime.OpStopping
 			}
 			return nil
 		}),

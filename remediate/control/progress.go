@@ -45,6 +45,11 @@ func (c *Controller) AwaitDrained(ctx context.Context, backend, server string, t
 	}
 }
 
+// Drained looks once.
+func (c *Controller) Drained(ctx context.Context, backend, server string) Progress {
+	return c.progress(ctx, backend, server)
+}
+
 // progress looks once. Use tells whether the server is in service too: a new worker may have forgotten a drain and may
 // not have been told again yet.
 func (c *Controller) progress(ctx context.Context, backend, server string) Progress {
