@@ -15,8 +15,10 @@ import (
 var kinds = map[string]Kind{
 	"descriptors": descriptorsKind,
 	"disk":        diskKind,
+	"etcd":        etcdKind,
 	"file":        fileKind,
 	"http":        httpKind,
+	"listening":   listeningKind,
 	"load":        loadKind,
 	"memcached":   memcachedKind,
 	"memory":      memoryKind,
