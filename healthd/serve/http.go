@@ -100,11 +100,14 @@ func (h *HTTP) run(ctx context.Context, g *guarded) error {
 	}
 	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 	defer cancel()
+	_ = g.Close() // which ends Serve, once it has taken what was accepted
+	<-ended
+	server.SetKeepAlivesEnabled(false)
+	g.quiet(bounded)
 	err := server.Shutdown(bounded)
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = server.Close()
 	}
-	<-ended
 	if err != nil {
 		return fmt.Errorf("stop serving health on %s: %w", g.Addr(), err)
 	}
