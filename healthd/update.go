@@ -1,7 +1,6 @@
 package healthd
 
 import (
-	"cmp"
 	"slices"
 	"time"
 )
@@ -11,10 +10,11 @@ type Change struct {
 	Service, Check string
 	Verdict        Verdict
 	Latency        Latency
+	Suspect        bool // it fails, and that is not held against this instance; see Sharing
 }
 
 // Update gives the snapshot after the changes, at now. Changes for checks that are not there are dropped. The generation grows by one if
-// a status, a weight or a mark of staleness changed, and stays if only details did.
+// a status, a weight, a suspicion or a mark of staleness changed, and stays if only details did.
 func (s *Snapshot) Update(changes []Change, now time.Time) *Snapshot {
 	next := *s
 	next.At, next.Services = now, slices.Clone(s.Services)
@@ -29,7 +29,7 @@ func (s *Snapshot) Update(changes []Change, now time.Time) *Snapshot {
 		}
 		if c, ok := svc.Check(ch.Check); ok {
 			c.take(ch.Verdict, now)
-			c.Latency = ch.Latency
+			c.Latency, c.Suspect = ch.Latency, ch.Suspect
 		}
 	}
 	for name := range touched {
@@ -83,7 +83,7 @@ func (s *Snapshot) Outdate(now time.Time) *Snapshot {
 // judge rolls the checks up. A status once known is never replaced by Unknown, for missing data is no failure: while a required check is
 // unknown, the service is what its known checks make of it, marked stale; and what it was while no required check is known at all.
 func (s *Service) judge(now time.Time) {
-	s.Weight = s.weight()
+	s.Weight, s.Suspect = s.weight(), s.suspects()
 	status := Rollup(s.Checks)
 	s.Stale = false
 	known, rests := Pass, false // what the known ones make of it, and whether a required one is among them
@@ -106,7 +106,7 @@ func (s *Service) judge(now time.Time) {
 }
 
 func (s *Service) differs(old *Service) bool {
-	return s.Status != old.Status || s.Stale != old.Stale || s.Weight != old.Weight || !slices.EqualFunc(s.Checks, old.Checks, func(a, b Check) bool {
+	return s.Status != old.Status || s.Stale != old.Stale || s.Weight != old.Weight || !slices.Equal(s.Suspect, old.Suspect) || !slices.EqualFunc(s.Checks, old.Checks, func(a, b Check) bool {
 		return a.Verdict.Status == b.Verdict.Status && a.Verdict.Flap.Damped == b.Verdict.Flap.Damped && a.Stale == b.Stale && a.Brought == b.Brought && a.Awaited == b.Awaited
 	})
 }
@@ -125,54 +125,12 @@ func (s *Snapshot) Order(service string, a Admin, now time.Time) (next *Snapshot
 	return &n, true
 }
 
-// Restart gives the snapshot to begin with: the services and checks of fresh, with what old knew about those of the same name, all marked
-// stale. Old counts only if it is at most MaxStale old; nil is no snapshot. The instance is that of fresh; generations go on where old's ended.
-func Restart(fresh, old *Snapshot, now time.Time) *Snapshot {
-	next := *fresh
-	next.At = now
-	next.Services = slices.Clone(fresh.Services)
-	for i := range next.Services {
-		svc := &next.Services[i]
-		svc.Checks = slices.Clone(svc.Checks)
-		for j := range svc.Checks {
-			svc.Checks[j].Awaited = true
-		}
-		slices.SortFunc(svc.Checks, func(a, b Check) int { return cmp.Compare(a.Name, b.Name) })
-	}
-	slices.SortFunc(next.Services, func(a, b Service) int { return cmp.Compare(a.Name, b.Name) })
-	if old == nil || old.Age(now) > MaxStale {
-		old = &Snapshot{}
-	}
-	next.Generation = old.Generation + 1
-	for i := range next.Services {
-		svc := &next.Services[i]
-		svc.Generation, svc.Weight = next.Generation, fullWeight
-		if before, ok := old.Service(svc.Name); ok && before.Status != Unknown {
-			svc.remember(before)
-		}
-		if len(svc.Checks) == 0 { // nothing will ever be measured
-			svc.Status, svc.Since, svc.Stale = Pass, now, false
-		}
-	}
-	return &next
-}
-
-func (s *Service) remember(before *Service) {
-	s.Status, s.Since, s.Stale = before.Status, before.Since, true
+// suspects names the checks that fail and are not held against this instance.
+func (s *Service) suspects() (names []string) {
 	for i := range s.Checks {
-		c := &s.Checks[i]
-		if old, ok := before.Check(c.Name); ok && old.Kind == c.Kind && old.Target == c.Target {
-			c.Verdict, c.Latency, c.Stale = old.Verdict.resumed(), old.Latency, old.Verdict.Status != Unknown
-			c.Brought = c.Stale
+		if c := &s.Checks[i]; c.Suspect && c.Impact != Inform {
+			names = append(names, c.Name)
 		}
 	}
-	s.Weight = s.weight()
-}
-
-// Age is how long ago the snapshot was made. A snapshot from the future, after the clock was set back, is older than any limit.
-func (s *Snapshot) Age(now time.Time) time.Duration {
-	if age := now.Sub(s.At); age >= 0 {
-		return age
-	}
-	return 1<<63 - 1
+	return names
 }

@@ -42,6 +42,8 @@ type Board struct {
 	mu      sync.Mutex // held to make the next edition
 	checks  map[key]*record
 	pending []key // whose record is newer than the edition
+	shared  []key // that siblings share
+	ear     ear
 	orders  orders
 	flushed time.Time     // when verdicts were last published
 	running bool          // Run is
@@ -49,14 +51,6 @@ type Board struct {
 }
 
 type key struct{ service, check string }
-
-// record is what is held about one check between two editions, and what no edition holds.
-type record struct {
-	rule    healthd.Rule
-	verdict healthd.Verdict
-	ring    healthd.Ring
-	pending bool // it is newer than the edition
-}
 
 // edition is a snapshot and the channel that is closed once its generation is over.
 type edition struct {
@@ -89,30 +83,50 @@ func NewBoard(s Settings) (*Board, error) {
 	return b, nil
 }
 
-// Replace changes what is served to other services, after a change of the config. What is known of those that stay is kept, marked
-// stale until it is measured again; so are the orders.
+// Replace changes what is served to other services, after a change of the config. Checks that are the same keep their history; what is known of others
+// of the same name, kind and target is marked stale until it is measured again. Orders stand.
 func (b *Board) Replace(services []Service) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now := time.Now()
 	b.flush(now)
-	old := *b.Latest()
-	old.At = now
-	b.begin(healthd.Restart(fresh(old.Instance, services), &old, now), services, now)
+	old, before := b.Latest(), b.checks
+	kept := map[key]*record{}
+	for _, svc := range services {
+		for _, c := range svc.Checks {
+			k := key{svc.Name, c.Name}
+			if r := before[k]; r != nil && c.Same != "" && r.same == c.Same {
+				kept[k] = r
+			}
+		}
+	}
+	same := func(service, check string) bool { return kept[key{service, check}] != nil }
+	b.begin(healthd.Reload(fresh(old.Instance, services), old, same, now), services, now)
+	for k, r := range kept {
+		b.checks[k].keep(r)
+	}
 }
 
 // begin publishes a first snapshot with the orders that stand.
 func (b *Board) begin(s *healthd.Snapshot, services []Service, now time.Time) {
-	b.checks, b.pending = map[key]*record{}, nil
+	b.checks, b.pending, b.shared = map[key]*record{}, nil, nil
+	words := map[string]map[string]healthd.Word{}
 	for _, svc := range services {
 		for _, c := range svc.Checks {
-			b.checks[key{svc.Name, c.Name}] = &record{rule: c.Rule}
+			k, r := key{svc.Name, c.Name}, newRecord(c)
+			b.checks[k] = r
+			if r.dependency != "" {
+				b.shared, words[r.dependency] = append(b.shared, k), b.ear.words[r.dependency]
+				if words[r.dependency] == nil {
+					words[r.dependency] = map[string]healthd.Word{}
+				}
+			}
 		}
 	}
+	b.ear.words = words
 	for _, svc := range s.Services {
 		for _, c := range svc.Checks {
-			r := b.checks[key{svc.Name, c.Name}]
-			r.verdict = c.Verdict.Begin(r.rule, now)
+			b.checks[key{svc.Name, c.Name}].begin(&c, now)
 		}
 		if o, ok := b.orders.Services[svc.Name]; ok {
 			s, _ = s.Order(svc.Name, o.Admin, now)
@@ -169,12 +183,11 @@ func (b *Board) Report(service, check string, o healthd.Outcome) {
 	if !ok { // of a config that is no more
 		return
 	}
-	old := r.verdict
+	old, suspect := r.verdict, r.suspect()
 	r.take(o)
-	if !r.pending {
-		r.pending, b.pending = true, append(b.pending, k)
-	}
-	if r.verdict.Status == old.Status && r.verdict.Pace.Steps == old.Pace.Steps && !b.marked(k) {
+	r.consult(&b.ear, o.At.Add(o.Took))
+	b.pend(k, r)
+	if !r.visible(old, suspect) && !b.marked(k) {
 		return
 	}
 	if b.running && len(b.checks) >= many && time.Since(b.flushed) < gap {
@@ -187,14 +200,11 @@ func (b *Board) Report(service, check string, o healthd.Outcome) {
 	b.flush(o.At.Add(o.Took))
 }
 
-// take takes one outcome. A percentile is made here only where it is judged; else when it is published.
-func (r *record) take(o healthd.Outcome) {
-	r.ring.Add(o)
-	var latency healthd.Latency
-	if r.rule.Latency.Of != healthd.Each {
-		latency = r.ring.Latency()
+// pend notes that a record is newer than the edition.
+func (b *Board) pend(k key, r *record) {
+	if !r.pending {
+		r.pending, b.pending = true, append(b.pending, k)
 	}
-	r.verdict = r.verdict.Step(r.rule.Latency.Judge(o, latency), r.rule)
 }
 
 // marked reports whether the check is published as stale or awaited, which the outcome at hand may end.
@@ -215,7 +225,7 @@ func (b *Board) flush(now time.Time) {
 	for _, k := range b.pending {
 		r := b.checks[k]
 		r.pending = false
-		changes = append(changes, healthd.Change{Service: k.service, Check: k.check, Verdict: r.verdict, Latency: r.ring.Latency()})
+		changes = append(changes, healthd.Change{Service: k.service, Check: k.check, Verdict: r.verdict, Latency: r.ring.Latency(), Suspect: r.suspect()})
 	}
 	b.pending = b.pending[:0]
 	b.publish(b.Latest().Update(changes, now))
@@ -257,6 +267,7 @@ func (b *Board) Run(ctx context.Context) error {
 		now := time.Now()
 		b.ticked.Store(&now)
 		b.flush(now)
+		b.reconsider(now)
 		b.publish(b.Latest().Outdate(now))
 		b.mu.Unlock()
 		if s := b.Latest(); s.Generation != saved.generation || time.Since(saved.at) >= saveEvery {

@@ -27,6 +27,7 @@ type Check struct {
 	Shared      bool   // siblings use the same dependency; see healthd.Sharing
 	Group       string // of checks that count as one
 	Need        int    // how many of the group must pass; 1, and the greatest that its checks say
+	Same        string // the same where kind, target and settings are; over a reload such a check keeps its history. It is never published
 	Rule        healthd.Rule
 	Interval    time.Duration // between the starts of two probes; 2 s
 	Timeout     time.Duration // 1 s, and never more than Interval

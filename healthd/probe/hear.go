@@ -1,0 +1,94 @@
+package probe
+
+import (
+	"slices"
+	"time"
+
+	"github.com/lbmedic/lbmedic/healthd"
+)
+
+// maxSiblings bounds whose answers are kept.
+const maxSiblings = 256
+
+// ear holds what siblings said of the dependencies that are shared with them.
+type ear struct {
+	siblings []string                           // who is asked, sorted
+	words    map[string]map[string]healthd.Word // by dependency, then sibling
+}
+
+// about gives one word for each sibling.
+func (e *ear) about(dependency string) []healthd.Word {
+	words := make([]healthd.Word, len(e.siblings))
+	for i, s := range e.siblings {
+		words[i] = e.words[dependency][s]
+	}
+	return words
+}
+
+// Siblings says which instances there are beside this one, by names that Hear uses; at most 256 of them. What others said is forgotten.
+func (b *Board) Siblings(names []string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	names = slices.Compact(slices.Sorted(slices.Values(names)))
+	b.ear.siblings = names[:min(len(names), maxSiblings)]
+	for _, said := range b.ear.words {
+		for s := range said {
+			if _, known := slices.BinarySearch(b.ear.siblings, s); !known {
+				delete(said, s)
+			}
+		}
+	}
+	b.reconsider(time.Now())
+}
+
+// Hear takes the answer of a sibling that was asked at a time for what it sees; nil is an answer that names nothing. Where no answer came, nothing is to
+// be heard: its last one stands until it is two intervals old, and then it is unknown. It is asked once an interval of the checks in question.
+func (b *Board) Hear(sibling string, asked time.Time, sightings []healthd.Sighting) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if _, known := slices.BinarySearch(b.ear.siblings, sibling); !known {
+		return
+	}
+	now := time.Now()
+	for _, said := range b.ear.words {
+		delete(said, sibling)
+	}
+	for _, s := range sightings {
+		if said := b.ear.words[s.Dependency]; said != nil {
+			said[sibling] = healthd.Word{Status: s.Status, Measured: asked.Add(-s.Age), Heard: now}
+		}
+	}
+	b.reconsider(now)
+}
+
+// Shares reports whether any check is shared with siblings, and how often they are to be asked: once in the shortest interval of those checks.
+func (b *Board) Shares() (every time.Duration, ok bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, k := range b.shared {
+		if r := b.checks[k]; !ok || r.interval < every {
+			every, ok = r.interval, true
+		}
+	}
+	return every, ok
+}
+
+// reconsider judges the shared checks that fail by what the siblings say by now.
+func (b *Board) reconsider(now time.Time) {
+	changed := false
+	for _, k := range b.shared {
+		r := b.checks[k]
+		if r.verdict.Status != healthd.Fail || !r.tried {
+			continue
+		}
+		before := r.suspect()
+		r.consult(&b.ear, now)
+		if r.suspect() != before {
+			changed = true
+			b.pend(k, r)
+		}
+	}
+	if changed {
+		b.flush(now)
+	}
+}
