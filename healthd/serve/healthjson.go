@@ -27,8 +27,8 @@ func (r subject) healthJSON(a audience, most int) []byte {
 	}
 	j.ServiceID, j.Checks = r.service, map[string][]measure{}
 	for i, svc := range r.parts {
-		if a == insider || i < most && weight(svc) < 100 {
-			percent := float64(weight(svc))
+		if a == insider || i < most && Weight(svc) < 100 {
+			percent := float64(Weight(svc))
 			j.Checks[svc.Name+":weight"] = []measure{{ComponentType: "component", ObservedValue: &percent, ObservedUnit: "percent"}}
 		}
 	}

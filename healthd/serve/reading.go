@@ -26,7 +26,7 @@ type reading struct {
 }
 
 func read(c *healthd.Check) reading {
-	r := reading{Verdict: c.Verdict.Status.String(), Impact: c.Impact.String(), Group: c.Group, Stale: c.Stale, Damped: damped(c)}
+	r := reading{Verdict: c.Verdict.Status.String(), Impact: c.Impact.String(), Group: c.Group, Stale: c.Stale, Damped: Damped(c)}
 	if c.Latency.N > 0 {
 		r.P50, r.P95, r.P99 = milliseconds(c.Latency.P50), milliseconds(c.Latency.P95), milliseconds(c.Latency.P99)
 	}
@@ -79,23 +79,23 @@ type standing struct {
 }
 
 func stand(svc *healthd.Service, a audience, most int) standing {
-	s := standing{Verdict: svc.Status.String(), Weight: weight(svc), Order: svc.Admin.State.String(), Stale: svc.Stale, Notes: about(svc).notes(a, most)}
+	s := standing{Verdict: svc.Status.String(), Weight: Weight(svc), Order: svc.Admin.State.String(), Stale: svc.Stale, Notes: about(svc).notes(a, most)}
 	if !svc.Since.IsZero() {
 		s.Since = clock(svc.Since)
 	}
 	for i := range svc.Checks {
-		s.Damped = s.Damped || damped(&svc.Checks[i])
+		s.Damped = s.Damped || Damped(&svc.Checks[i])
 	}
 	return s
 }
 
-// weight is that of a service in percent. None is written in a snapshot from before there were weights.
-func weight(svc *healthd.Service) int {
+// Weight is that of a service in percent. None is written in a snapshot from before there were weights.
+func Weight(svc *healthd.Service) int {
 	if svc.Weight == 0 {
 		return 100
 	}
 	return svc.Weight
 }
 
-// damped reports whether a check flaps, so that its verdict is held.
-func damped(*healthd.Check) bool { return false }
+// Damped reports whether a check flaps, so that its verdict is held.
+func Damped(*healthd.Check) bool { return false }

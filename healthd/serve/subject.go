@@ -94,8 +94,8 @@ func (r subject) notes(a audience, most int) []string {
 		}
 	}
 	for _, svc := range r.parts {
-		if a != stranger && weight(svc) < 100 && svc.Status != healthd.Unknown {
-			notes = append(notes, fmt.Sprintf("weight: %s is fit for %d%% of its share", svc.Name, weight(svc)))
+		if a != stranger && Weight(svc) < 100 && svc.Status != healthd.Unknown {
+			notes = append(notes, fmt.Sprintf("weight: %s is fit for %d%% of its share", svc.Name, Weight(svc)))
 		}
 		for _, name := range failingShared(svc) {
 			note := "shared dependency failing: "
@@ -214,5 +214,5 @@ func strangersItems(items []item, svc *healthd.Service) []item {
 }
 
 func remarkable(c *healthd.Check) bool {
-	return c.Verdict.Status != healthd.Pass || c.Stale || damped(c)
+	return c.Verdict.Status != healthd.Pass || c.Stale || Damped(c)
 }
