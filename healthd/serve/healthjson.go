@@ -12,6 +12,7 @@ type healthJSON struct {
 }
 
 type measure struct {
+	ComponentID   string   `json:"componentId,omitempty"` // the address of a shared dependency, by which siblings know it
 	ComponentType string   `json:"componentType,omitempty"`
 	ObservedValue *float64 `json:"observedValue,omitempty"`
 	ObservedUnit  string   `json:"observedUnit,omitempty"`
@@ -45,6 +46,9 @@ func (r subject) healthJSON(a audience, most int) []byte {
 		}
 		if c.Time != "" {
 			m.ComponentType = "component"
+		}
+		if it.check.Shared {
+			m.ComponentID = it.check.Target
 		}
 		j.Checks[name] = []measure{m}
 		for suffix, ms := range map[string]*float64{":p50": c.P50, ":p95": c.P95, ":p99": c.P99} {

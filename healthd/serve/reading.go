@@ -97,5 +97,5 @@ func Weight(svc *healthd.Service) int {
 	return svc.Weight
 }
 
-// Damped reports whether a check flaps, so that its verdict is held.
-func Damped(*healthd.Check) bool { return false }
+// Damped reports whether a check flaps, so that its verdict does not improve yet.
+func Damped(c *healthd.Check) bool { return c.Verdict.Flap.Damped }

@@ -167,6 +167,9 @@ func TestTheSameNumbersEverywhere(t *testing.T) {
 				if stranger := tell(t, h, path, ask.accept, false); stranger.Code != code {
 					t.Errorf("%s: %s of %s has the code %d for a stranger", state, shape, path, stranger.Code)
 				}
+				if state == "damped" && shape != "kubernetes" && !strings.Contains(w.Body.String(), "damped") {
+					t.Errorf("%s of %s does not say so: %s", shape, path, w.Body)
+				}
 				for _, n := range numbers {
 					if shape != "kubernetes" && !strings.Contains(w.Body.String(), n) {
 						t.Errorf("%s: %s of %s lacks %s: %s", state, shape, path, n, w.Body)

@@ -97,6 +97,9 @@ func (r subject) notes(a audience, most int) []string {
 		if a != stranger && Weight(svc) < 100 && svc.Status != healthd.Unknown {
 			notes = append(notes, fmt.Sprintf("weight: %s is fit for %d%% of its share", svc.Name, Weight(svc)))
 		}
+		if a != stranger {
+			notes = append(notes, r.damped(svc)...)
+		}
 		for _, name := range failingShared(svc) {
 			note := "shared dependency failing: "
 			switch {
@@ -117,6 +120,16 @@ func (r subject) notes(a audience, most int) []string {
 	}
 	for i, n := range notes {
 		notes[i] = healthd.Line(n, maxNote)
+	}
+	return notes
+}
+
+// damped says until when the verdicts on flapping checks are held.
+func (r subject) damped(svc *healthd.Service) (notes []string) {
+	for i := range svc.Checks {
+		if c := &svc.Checks[i]; Damped(c) {
+			notes = append(notes, "damped: "+r.prefix(svc)+c.Name+" flaps; its verdict is held until "+clock(c.Verdict.Flap.Until)+" at most")
+		}
 	}
 	return notes
 }

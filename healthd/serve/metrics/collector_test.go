@@ -80,7 +80,7 @@ func TestMetricsOfEveryState(t *testing.T) {
 		"stale":    {`check_stale{check="app",service="web"} 1`, `service_stale{service="web"} 1`, `ready 1`},
 		"drain":    {`service_admin_state{service="web",state="drain"} 1`, `service_status{service="web",status="pass"} 1`, `ready 0`, `health_score_ratio 0`},
 		"maint":    {`service_admin_state{service="web",state="maint"} 1`, `ready 0`},
-		"damped":   {`service_weight_ratio{service="web"} 0.5`, `health_score_ratio 0.5`, `check_duration_seconds{check="app",service="web",quantile="0.5"} 0.7`},
+		"damped":   {`check_damped{check="app",service="web"} 1`, `check_damped{check="disk",service="web"} 0`, `service_weight_ratio{service="web"} 0.5`, `health_score_ratio 0.5`, `check_duration_seconds{check="app",service="web",quantile="0.5"} 0.7`},
 		"suspect":  {`shared_dependency_suspect{check="orders",service="web"} 1`, `check_status{check="orders",service="web",status="fail"} 1`, `ready 1`},
 	} {
 		s := all[state]
