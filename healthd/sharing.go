@@ -35,10 +35,7 @@ func (s Sharing) Resume(counted bool, interval time.Duration, now time.Time) Sha
 
 // Step looks again at now: after an outcome, after an answer, and as time passes. There is one word for each sibling there is.
 func (s Sharing) Step(v Verdict, siblings []Word, interval time.Duration, now time.Time) Sharing {
-	if v.Status != Fail {
-		return Sharing{}
-	}
-	if s.Counts {
+	if s.Counts && v.Status == Fail {
 		if enough(siblings, time.Time{}, interval, now) {
 			return Sharing{Agreed: s.Agreed, Counts: true}
 		}
@@ -53,8 +50,8 @@ func (s Sharing) Step(v Verdict, siblings []Word, interval time.Duration, now ti
 	if s.Agreed.IsZero() || s.Agreed.Before(v.Failing) {
 		s.Agreed = now
 	}
-	s.Counts = now.Sub(s.Agreed) >= interval && v.Last.Class.Status() == Fail && !v.Last.At.Before(s.Agreed)
-	return s
+	counts := v.Status == Fail && now.Sub(s.Agreed) >= interval && v.Last.Class.Status() == Fail && v.Last.At.After(s.Agreed)
+	return Sharing{Agreed: s.Agreed, Counts: counts}
 }
 
 // enough reports whether at least half of the siblings, and minAgreeing, saw it pass by a probe that began after a moment.

@@ -57,6 +57,7 @@ func TestSharedFailureCountsOnlyWhereSiblingsSeeItPass(t *testing.T) {
 		"it counted before an early restart": {Sharing{Counts: true, Trust: t0}, failing(), nil, false},
 		"trust from the future":              {Sharing{Counts: true, Trust: t0.Add(time.Hour)}, failing(), nil, false},
 		"it does not fail":                   {Sharing{Counts: true}, Verdict{Status: Pass}, []Word{pass, pass}, false},
+		"it does not fail yet":               {agreed, Verdict{Status: Pass, Failing: t0.Add(-4 * time.Second), Last: failing().Last}, []Word{pass, pass}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			now := t0
@@ -210,7 +211,7 @@ func TestFailureOfOneHostTakesThatHostOut(t *testing.T) {
 		f := newFarm(t, rapid.IntRange(3, 7).Draw(t, "hosts"))
 		sick := rapid.IntRange(0, len(f.hosts)-1).Draw(t, "sick")
 		from := t0.Add(5*f.interval + f.some(t, f.interval))
-		bound := time.Duration(f.rule.Fall+5)*f.interval + 3*f.timeout
+		bound := time.Duration(max(f.rule.Fall, 6))*f.interval + 3*f.timeout
 		to := from.Add(bound + f.some(t, 5*f.interval))
 		f.down = func(i int, at time.Time) bool { return i == sick && !at.Before(from) && at.Before(to) }
 		f.runUntil(to)

@@ -73,12 +73,12 @@ func (b *Board) Shares() (every time.Duration, ok bool) {
 	return every, ok
 }
 
-// reconsider judges the shared checks that fail by what the siblings say by now.
+// reconsider judges the shared checks by what the siblings say by now.
 func (b *Board) reconsider(now time.Time) {
 	changed := false
 	for _, k := range b.shared {
 		r := b.checks[k]
-		if r.verdict.Status != healthd.Fail || !r.tried {
+		if !r.tried {
 			continue
 		}
 		before := r.suspect()

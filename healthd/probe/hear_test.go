@@ -69,11 +69,15 @@ func TestSharedFailureFailsOnlyWhereSiblingsSeeItPass(t *testing.T) {
 				if told(b) != "pass[]" {
 					t.Errorf("at first: %s", told(b))
 				}
-				beats(b, 3, healthd.Refused, c.siblings)
-				if told(b) != "warn[db]" {
+				beats(b, 2, healthd.Refused, c.siblings)
+				if told(b) != "pass[]" {
 					t.Errorf("as it begins to fail: %s", told(b))
 				}
-				beats(b, 4, healthd.Refused, c.siblings)
+				b.Report("web", "db", healthd.NewOutcome(time.Now(), 0, healthd.Refused, "")) // the third
+				if got := told(b); got != c.want {
+					t.Errorf("as it fails: %s, want %s", got, c.want)
+				}
+				beats(b, 5, healthd.Refused, c.siblings)
 				if told(b) != c.want {
 					t.Errorf("as it goes on: %s, want %s", told(b), c.want)
 				}
@@ -102,7 +106,7 @@ func TestAnswersAgeWithoutAnybodyReporting(t *testing.T) {
 		if told(b) != "fail[]" {
 			t.Errorf("after an interval: %s", told(b))
 		}
-		time.Sleep(DefaultInterval)
+		time.Sleep(DefaultInterval + beat)
 		if told(b) != "warn[db]" || b.Latest().Generation == generation {
 			t.Errorf("after two: %s", told(b))
 		}
