@@ -8,7 +8,7 @@ import (
 // How a listener that has closed waits for what it had accepted.
 const (
 	quietBeat = 2 * time.Millisecond
-	firstWord = 250 * time.Millisecond // for the head of a request: a check sends it at once
+	firstWord = 500 * time.Millisecond // for the head of a request: a check sends it at once
 )
 
 // quiet waits until every request that came in is answered, or until ctx ends. A server of net/http that shuts down drops without a word
