@@ -18,10 +18,10 @@ var listeningKind = Kind{
 	Doc:         "a program of this host listens at a port or a unix socket, and accepts what comes",
 	Target:      Option{Doc: "a port, address:port, the path of a unix socket, or its @name in the abstract", Type: Text},
 	Measurement: "acceptQueue",
-	Example:     "{listening: 127.0.0.1:6379, process: redis-server}",
+	Example:     "{listening: 127.0.0.1:6379, by: redis-server}",
 	Options: []Option{
 		{Key: "protocol", Doc: "of a port", Type: Word, Words: []string{"tcp", "udp"}, Default: []string{"tcp"}},
-		{Key: "process", Doc: "the name of the program that has to be the one, as ps shows it; seeing that takes root or the same user", Type: Text},
+		{Key: "by", Doc: "the name of the program that has to be the one, as ps shows it; seeing that takes root or the same user", Type: Text},
 		{Key: "queue_warn", Doc: "warns where more connections than this wait to be accepted", Type: Int, Max: 1e6},
 		{Key: "queue_fail", Doc: "fails where more do", Type: Int, Max: 1e6},
 		procOption,
@@ -41,7 +41,7 @@ type listeningRule struct {
 }
 
 func newListening(s Settings) (Probe, error) {
-	r := &listeningRule{process: s.Text("process"), proc: s.Text("proc")}
+	r := &listeningRule{process: s.Text("by"), proc: s.Text("proc")}
 	var err, err2 error
 	r.place, err = parsePlace(s.Target(), s.Text("protocol"))
 	r.queue, err2 = limitsOf(s, "queue_warn", "queue_fail", number)

@@ -63,8 +63,8 @@ func TestWhoListensIsFound(t *testing.T) {
 		"a path":                  {path, nil, healthd.OK, "listens at " + path},
 		"no path":                 {path + "x", nil, healthd.WrongAnswer, "nothing listens at "},
 		"abstract":                {abstract, nil, healthd.OK, "listens at @lbm"},
-		"whom we want":            {tcp, options{"process": {me}}, healthd.OK, me},
-		"somebody else":           {tcp, options{"process": {"redis-server"}}, healthd.WrongAnswer, "which should be redis-server"},
+		"whom we want":            {tcp, options{"by": {me}}, healthd.OK, me},
+		"somebody else":           {tcp, options{"by": {"redis-server"}}, healthd.WrongAnswer, "which should be redis-server"},
 		"a kernel without tables": {tcp, options{"proc": {t.TempDir()}}, healthd.OwnFault, "net/tcp: no such file"},
 	} {
 		t.Run(name, func(t *testing.T) { sees(t, prober(t, "listening", []string{c.target}, c.o)(), c.class, c.detail) })
