@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 
 	"github.com/lbmedic/lbmedic/cmd/lbmedic/cells"
@@ -21,7 +22,11 @@ func (o *orders) await(ctx context.Context, results []ordered) error {
 		if results[i].Done == nil {
 			continue
 		}
-		waits.Go(func() { errs[i] = o.awaitOne(ctx, &results[i], show, len(results) == 1) })
+		await := o.awaitOne
+		if !strings.Contains(results[i].Done.Target, "/") {
+			await = o.awaitService
+		}
+		waits.Go(func() { errs[i] = await(ctx, &results[i], show, len(results) == 1) })
 	}
 	waits.Wait()
 	show.end()
@@ -33,19 +38,25 @@ func (o *orders) awaitOne(ctx context.Context, r *ordered, show *progress, alone
 	if err := t.UnmarshalText([]byte(r.Done.Target)); err != nil {
 		return err
 	}
-	last, err := o.client.AwaitDrained(ctx, t, o.timeout, func(d admin.Drain) { show.line(t, d) })
+	last, err := o.client.AwaitDrained(ctx, t, o.timeout, func(d admin.Drain) { show.line(t.String(), held(d)) })
 	r.Drain = &last
 	if err == nil {
 		err = endOf(last, t, o)
 	}
-	switch {
-	case err == nil:
+	if err == nil {
 		show.done(fmt.Sprintf("%s: drained", t))
 		return nil
+	}
+	return o.notAwaited(r, err, t.String(), show, alone)
+}
+
+// notAwaited says why there was no end to a wait, and what stands.
+func (o *orders) notAwaited(r *ordered, err error, name string, show *progress, alone bool) error {
+	switch {
 	case errors.Is(err, admin.ErrWentAway), errors.Is(err, admin.ErrNoDaemon):
-		err = fmt.Errorf("%w; the %s stands: start it with `lbmedic run`, then wait again with `lbmedic %s --wait %s`", err, o.want, o.want, t)
+		err = fmt.Errorf("%w; the %s stands: start it with `lbmedic run`, then wait again with `lbmedic %s --wait %s`", err, o.want, o.want, name)
 	case errors.Is(err, context.Canceled):
-		show.note(fmt.Sprintf("%s: nobody waits any more; the %s stands until `lbmedic ready %s`", t, o.want, t))
+		show.note(fmt.Sprintf("%s: nobody waits any more; the %s stands until `lbmedic ready %s`", name, o.want, name))
 		return err
 	}
 	show.end()
@@ -78,18 +89,18 @@ type progress struct {
 	*app
 	mu    sync.Mutex
 	open  int // columns of the line that is being written again
-	multi map[remediate.Target]bool
+	multi map[string]bool
 }
 
-func (p *progress) line(t remediate.Target, d admin.Drain) {
-	text := plain(fmt.Sprintf("%s: %s", t, held(d)))
+func (p *progress) line(t, how string) {
+	text := plain(t + ": " + how)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.quiet || p.json() {
 		return
 	}
 	if p.multi == nil {
-		p.multi = map[remediate.Target]bool{}
+		p.multi = map[string]bool{}
 	}
 	p.multi[t] = true
 	if !isTerminal(p.stdout) || len(p.multi) > 1 {

@@ -17,10 +17,12 @@ import (
 func newDrainCommand(a *app) *cobra.Command {
 	return newOrderCommand(a, remediate.Drain, "no new sessions; those there are finish",
 		"Orders servers, or local health services, to take nothing new. With --wait it returns when a server can be stopped\n"+
-			"without losing a request: nothing is on it or queued for it, in old workers of the balancer too.",
+			"without losing a request: nothing is on it or queued for it, in old workers of the balancer too. For a local health\n"+
+			"service that is asked of each controller in health.controllers; without any it waits for health.drain_wait and ends\n"+
+			"with status 3, for nobody can tell.",
 		"lbmedic drain web/app2 --reason deploy --wait    # before a restart; afterwards: lbmedic ready web/app2",
 		"lbmedic drain web/app1 web/app2 --for 30m        # both or, if one name means nothing, none; each ends by itself",
-		"lbmedic drain web                                # beside the app: what its health answers tell every balancer")
+		"lbmedic drain web --for 1h --wait                # beside the app: every balancer is told, every controller asked")
 }
 
 func newMaintCommand(a *app) *cobra.Command {
@@ -52,7 +54,6 @@ func newOrderCommand(a *app, want remediate.Verb, short, long string, examples .
 	if want == remediate.Ready {
 		cmd.Flags().BoolVar(&o.force, "force", false, "over another operator's order too")
 	} else {
-		cmd.Long += "\nA local health service takes neither --for nor --wait: only its balancers know its sessions."
 		cmd.Flags().BoolVar(&o.force, "force", false, "over another operator's order, and below the capacity floor too: automation\nthen puts back what it has out there, failing or not")
 		cmd.Flags().DurationVar(&o.until, "for", 0, "end the order after this time; without it ready ends it")
 		cmd.Flags().BoolVar(&o.wait, "wait", false, "return when the servers are drained")
@@ -89,6 +90,8 @@ type ordered struct {
 	Done  *admin.Done  `json:"done,omitempty"`
 	Drain *admin.Drain `json:"drain,omitempty"` // with --wait: the last that was seen
 	Error string       `json:"error,omitempty"`
+
+	Service *admin.ServiceDrain `json:"service_drain,omitempty"` // the same of a local health service: who acknowledged
 }
 
 // check refuses what is wrong before anything is done to any of the servers.
@@ -102,14 +105,8 @@ func (o *orders) check(cmd *cobra.Command, names []string) error {
 		return usageError("--timeout needs --wait%s", seeHelp(cmd, "", ""))
 	}
 	for _, name := range names {
-		t, err := admin.ParseTarget(name)
-		switch {
-		case err != nil:
+		if _, err := admin.ParseTarget(name); err != nil {
 			return usageError("%s", err)
-		case o.wait && t.Service != "":
-			return usageError("%s is a local health service, and only its balancers know its sessions: wait at the balancer, or name it [BALANCER/]BACKEND/SERVER", name)
-		case o.until > 0 && t.Service != "":
-			return usageError("%s is a local health service, whose orders take no --for: end it with `lbmedic ready %s`", name, name)
 		}
 	}
 	return nil

@@ -43,6 +43,10 @@ func (s seen) write(w io.Writer, coloured bool, now time.Time) error {
 		}
 		err = errors.Join(err, servicesTable(s.Services, now).write(&text, coloured))
 	}
+	if len(s.Views) > 0 {
+		text.WriteString("\n")
+		err = errors.Join(err, viewsTable(s.Views, now).write(&text, coloured))
+	}
 	_, werr := io.WriteString(w, text.String())
 	return errors.Join(err, werr)
 }
