@@ -33,7 +33,7 @@ func TestMetadataIsNeverReached(t *testing.T) {
 			if kind == "http" {
 				o = unguardedHTTP(t, target).probe(t.Context())
 			} else {
-				o = probeTCP(t.Context(), target)
+				o = (&tcpProbe{address: target}).probe(t.Context())
 			}
 			if o.Class != healthd.OwnFault || !strings.Contains(o.Detail, "which no check may reach") {
 				t.Errorf("%s %s: %s: %q", kind, target, o.Class, o.Detail)

@@ -209,7 +209,7 @@ func TestCancelledProbeAccusesNobody(t *testing.T) {
 	if o := unguardedHTTP(t, url).probe(ctx); o.Class != healthd.OwnFault {
 		t.Errorf("got %s: %q", o.Class, o.Detail)
 	}
-	if o := probeTCP(ctx, "127.0.0.1:9"); o.Class != healthd.OwnFault {
+	if o := (&tcpProbe{address: "127.0.0.1:9"}).probe(ctx); o.Class != healthd.OwnFault {
 		t.Errorf("got %s: %q", o.Class, o.Detail)
 	}
 }

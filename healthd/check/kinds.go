@@ -25,7 +25,9 @@ var kinds = map[string]Kind{
 	"nats":        natsKind,
 	"process":     processKind,
 	"redis":       redisKind,
+	"smtp":        smtpKind,
 	"tcp":         tcpKind,
+	"tls":         tlsKind,
 }
 
 // all are the kinds of this build.

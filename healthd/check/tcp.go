@@ -2,6 +2,7 @@ package check
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -11,31 +12,76 @@ import (
 	"github.com/lbmedic/lbmedic/healthd"
 )
 
-// tcpKind connects to host:port and closes with a reset.
+// tcpKind connects to host:port, says something and listens where it is told to, and closes with a reset.
 var tcpKind = Kind{
-	Doc:         "a port accepts a connection",
+	Doc:         "a port accepts a connection, and answers what is expected where anything is",
 	Target:      Option{Doc: "host:port to connect to", Type: HostPort},
 	Measurement: "connectTime",
-	Example:     "{tcp: 127.0.0.1:6379}",
+	Example:     `{tcp: 127.0.0.1:6379, send: 'PING\r\n', expect: +PONG}`,
+	Options: append([]Option{
+		{Key: "send", Doc: `text that is sent first; \r \n \t \\ and \xNN stand for what they do in C`, Type: Text, Secret: true},
+		{Key: "expect", Doc: `text that must come within the first 4096 bytes; without send it is expected as a greeting; escapes as in send`, Type: Text},
+		{Key: "match", Doc: "regular expression (RE2) that the first 4096 bytes must match, instead of a text", Type: Text},
+		tlsOption,
+	}, tlsOptions...),
 	New: func(s Settings) (Probe, error) {
-		if err := validateAddress(s.Target()); err != nil {
+		p, err := newTCP(s)
+		if err != nil {
 			return nil, err
 		}
-		return func(ctx context.Context) healthd.Outcome { return probeTCP(ctx, s.Target()) }, nil
+		return p.probe, nil
 	},
 }
 
-func probeTCP(ctx context.Context, target string) healthd.Outcome {
+// tcpProbe is one tcp check.
+type tcpProbe struct {
+	address string
+	send    string
+	wanted  tcpWanted
+	secure  *tlsClient // nil: plain
+}
+
+func newTCP(s Settings) (*tcpProbe, error) {
+	p := &tcpProbe{address: s.Target()}
+	var errs [4]error
+	errs[0] = validateAddress(s.Target())
+	if p.send, errs[1] = unescape(s.Text("send")); errs[1] != nil {
+		errs[1] = KeyError{"send", errs[1]}
+	}
+	p.wanted, errs[2] = newWanted(s)
+	p.secure, errs[3] = optionalTLS(s)
+	return p, errors.Join(errs[:]...)
+}
+
+func (p *tcpProbe) probe(ctx context.Context) healthd.Outcome {
 	start := time.Now()
-	conn, err := dial(ctx, target)
+	detail, err := p.ask(ctx)
 	if err != nil {
 		return failed(ctx, start, "", err)
 	}
-	o := passed(start, "connected")
-	if err := conn.Close(); err != nil { // the connection stood, which is all that was asked
-		o.Detail = healthd.Line("connected, close: "+err.Error(), healthd.MaxDetail)
+	return passed(start, detail)
+}
+
+func (p *tcpProbe) ask(ctx context.Context) (detail string, err error) {
+	raw, err := dial(ctx, p.address)
+	if err != nil {
+		return "", err
 	}
-	return o
+	defer func() { _ = raw.Close() }() // the connection stood, which is all that was asked of it
+	stop := context.AfterFunc(ctx, func() { _ = raw.SetDeadline(time.Unix(1, 0)) })
+	defer stop()
+	var conn net.Conn = raw
+	if p.secure != nil {
+		if conn, err = p.secure.handshake(ctx, raw, hostName(p.address)); err != nil {
+			return "", err
+		}
+	}
+	if p.send != "" {
+		if _, err := conn.Write([]byte(p.send)); err != nil {
+			return "", err
+		}
+	}
+	return p.wanted.wait(conn)
 }
 
 // validateAddress refuses what is no host:port, and addresses that no check may reach.
