@@ -1,16 +1,25 @@
 package probe
 
 import (
+	"container/heap"
 	"context"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/lbmedic/lbmedic/healthd"
 )
 
-// firstWithin bounds how long after a start the first probe of a check is made, so that the first round is over soon.
-const firstWithin = 200 * time.Millisecond
+const (
+	// A first probe is made within firstWithin of the start, and a little for each check there is, so that the first round is over soon and its probes
+	// do not get into each other's way.
+	firstWithin = 200 * time.Millisecond
+	firstEach   = 150 * time.Microsecond
+
+	// stopWithin bounds how long a stop waits for probes that heed no stop.
+	stopWithin = time.Second
+)
 
 // Reporter takes the outcomes of probes.
 type Reporter interface {
@@ -19,57 +28,107 @@ type Reporter interface {
 
 // Probers probe the checks of some services.
 type Probers struct {
-	services []Service
-	report   Reporter
+	turns   []*turn // in the order of the config
+	report  Reporter
+	running sync.WaitGroup
 }
 
 // NewProbers makes probers that report to r. Run starts them.
 func NewProbers(services []Service, r Reporter) *Probers {
-	return &Probers{services: services, report: r}
+	return (&Probers{report: r}).Next(services)
 }
 
-// Run probes until ctx ends, and returns nil once the last probe is over. Each check has at most one probe in flight; a beat that
-// comes while one is, is skipped. A probe that the stop cuts short reports nothing.
-func (p *Probers) Run(ctx context.Context) error {
-	var running sync.WaitGroup
-	for _, svc := range p.services {
+// Next makes the probers of other services, after a change of the config. A check in which a probe of these hangs is probed again only once that
+// ends: in a system call that nothing interrupts it would be one more after each change.
+func (p *Probers) Next(services []Service) *Probers {
+	type name struct{ service, check, kind, target string }
+	flights := map[name]*flight{}
+	for _, t := range p.turns {
+		flights[name{t.service, t.check.Name, t.check.Kind, t.check.Target}] = t.flight
+	}
+	next := &Probers{report: p.report}
+	for _, svc := range services {
 		for _, c := range svc.Checks {
-			running.Go(func() { p.repeat(ctx, svc.Name, c) })
+			f := flights[name{svc.Name, c.Name, c.Kind, c.Target}]
+			if f == nil {
+				f = &flight{}
+			}
+			next.turns = append(next.turns, &turn{service: svc.Name, check: c, flight: f})
 		}
 	}
-	running.Wait()
-	return nil
+	return next
 }
 
-// repeat probes soon after the start, again after a part of the interval that is its own (so that neither the checks of one host nor
-// the same check on many hosts stay in step), and then on the beat.
-func (p *Probers) repeat(ctx context.Context, service string, c Check) {
-	interval := c.interval()
-	next := time.Now().Add(rand.N(min(firstWithin, interval)))
-	phase := interval/2 + rand.N(interval-interval/2)
-	timer := time.NewTimer(time.Until(next))
+// Run probes until ctx ends, and returns nil once the last probe is over, or a second later where one heeds no stop. Each check has at most one
+// probe in flight; a beat that comes while one is, is skipped. A probe that the stop cuts short reports nothing.
+func (p *Probers) Run(ctx context.Context) error {
+	defer p.wait()
+	if len(p.turns) == 0 {
+		<-ctx.Done()
+		return nil
+	}
+	start := time.Now()
+	window := firstWithin + time.Duration(len(p.turns))*firstEach
+	for _, t := range p.turns {
+		t.begin(start, window)
+	}
+	due := turns(slices.Clone(p.turns))
+	heap.Init(&due)
+	timer := time.NewTimer(time.Until(due[0].next))
 	defer timer.Stop()
 	for {
 		select {
 		case <-ctx.Done():
-			return
+			return nil
 		case <-timer.C:
 		}
-		p.once(ctx, service, c)
-		next = next.Add(phase)
-		phase = interval
-		if late := time.Since(next); late > 0 { // the probe, or the host, took longer than a beat
-			next = next.Add(late.Truncate(interval) + interval)
+		for now := time.Now(); ctx.Err() == nil && !due[0].next.After(now); now = time.Now() {
+			p.start(ctx, due[0], now)
+			due[0].advance(now)
+			heap.Fix(&due, 0)
 		}
-		timer.Reset(time.Until(next))
+		timer.Reset(time.Until(due[0].next))
 	}
 }
 
-func (p *Probers) once(ctx context.Context, service string, c Check) {
-	bounded, cancel := context.WithTimeout(ctx, c.timeout())
-	defer cancel()
-	o := c.Probe(bounded)
-	if ctx.Err() == nil {
-		p.report.Report(service, c.Name, o)
+// start makes a probe, or says of the one that still hangs long after its time that it does.
+func (p *Probers) start(ctx context.Context, t *turn, now time.Time) {
+	switch began, started := t.flight.start(now); {
+	case started:
+		p.running.Go(func() { t.probe(ctx, p.report) })
+	case now.Sub(began) > t.check.timeout()+overdue && t.flight.giveUp():
+		p.report.Report(t.service, t.check.Name, healthd.NewOutcome(now, 0, healthd.TimedOut, hangs(now.Sub(began))))
+	}
+}
+
+func (p *Probers) wait() {
+	over := make(chan struct{})
+	go func() {
+		p.running.Wait()
+		close(over)
+	}()
+	limit := time.NewTimer(stopWithin)
+	defer limit.Stop()
+	select {
+	case <-over:
+	case <-limit.C:
+	}
+}
+
+// begin places the first probe soon after the start, and the second after a part of the interval that is its own (so that neither the checks
+// of one host nor the same check on many hosts stay in step); from then on it keeps the beat.
+func (t *turn) begin(start time.Time, window time.Duration) {
+	interval := t.check.interval()
+	t.next = start.Add(rand.N(min(window, interval)))
+	t.step = interval/2 + rand.N(interval-interval/2)
+}
+
+// advance sets when the next probe is due. Beats that a busy or suspended host missed are skipped.
+func (t *turn) advance(now time.Time) {
+	interval := t.check.interval()
+	t.next = t.next.Add(t.step)
+	t.step = interval
+	if late := now.Sub(t.next); late > 0 {
+		t.next = t.next.Add(late.Truncate(interval) + interval)
 	}
 }

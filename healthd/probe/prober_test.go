@@ -2,6 +2,7 @@ package probe
 
 import (
 	"context"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -124,6 +125,7 @@ func TestProbesDoNotPileUp(t *testing.T) {
 		stop := running(t, NewProbers([]Service{{Name: "web", Checks: []Check{{Name: "app", Interval: time.Second, Probe: slow}}}}, &notebook{}).Run)
 		time.Sleep(time.Minute)
 		stop()
+		time.Sleep(4 * time.Second) // the last one heeds no stop either
 		if most.Load() != 1 {
 			t.Errorf("%d in flight at once", most.Load())
 		}
@@ -172,6 +174,84 @@ func TestStopReportsNothing(t *testing.T) {
 		stop()
 		if got := n.outcomes(); len(got) != 0 {
 			t.Errorf("reported %+v", got)
+		}
+	})
+}
+
+// A probe in a system call that nothing interrupts: its check fails, the others go on, and neither a stop nor a reload waits for it or adds another.
+func TestProbeThatNeverReturnsTimesOutAndStaysTheOnlyOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		release, hung := make(chan bool), atomic.Int32{}
+		stuck := func(context.Context) healthd.Outcome {
+			hung.Add(1)
+			<-release
+			return passes(t.Context())
+		}
+		services := []Service{{Name: "web", Checks: []Check{
+			{Name: "stuck", Interval: 2 * time.Second, Probe: stuck},
+			{Name: "app", Interval: 2 * time.Second, Probe: passes},
+		}}}
+		var n notebook
+		probers := NewProbers(services, &n)
+		stop := running(t, probers.Run)
+		time.Sleep(20 * time.Second)
+		asked := time.Now()
+		stop()
+		if took := time.Since(asked); took > stopWithin {
+			t.Errorf("stopped after %s", took)
+		}
+		timeouts, passed := 0, 0
+		for _, o := range n.outcomes() {
+			switch o.Class {
+			case healthd.TimedOut:
+				timeouts++
+			case healthd.OK:
+				passed++
+			}
+		}
+		if timeouts < 7 || passed < 9 || hung.Load() != 1 {
+			t.Errorf("%d timeouts, %d passes, %d hang", timeouts, passed, hung.Load())
+		}
+		probers = probers.Next(services)
+		stop = running(t, probers.Run)
+		time.Sleep(20 * time.Second)
+		if hung.Load() != 1 {
+			t.Errorf("%d hang after a reload", hung.Load())
+		}
+		before := len(n.outcomes())
+		close(release) // what it says so late is not reported
+		synctest.Wait()
+		if len(n.outcomes()) != before {
+			t.Error("an outcome of long ago was reported")
+		}
+		time.Sleep(10 * time.Second)
+		if hung.Load() < 5 {
+			t.Errorf("probed %d times after it was over", hung.Load())
+		}
+		stop()
+	})
+}
+
+// An error of ours in one check is no failure of its target, and ends nothing else.
+func TestProbeThatPanicsIsAnOwnFault(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var n notebook
+		broken := func(context.Context) healthd.Outcome {
+			var none map[string]int
+			none["x"] = 1
+			return healthd.Outcome{}
+		}
+		stop := running(t, NewProbers([]Service{{Name: "web", Checks: []Check{{Name: "app", Interval: time.Second, Probe: broken}}}}, &n).Run)
+		time.Sleep(5 * time.Second)
+		stop()
+		got := n.outcomes()
+		if len(got) < 4 {
+			t.Fatalf("%d outcomes", len(got))
+		}
+		for _, o := range got {
+			if o.Class != healthd.OwnFault || !strings.HasPrefix(o.Detail, "probe not made: panic at prober_test.go:") || !strings.Contains(o.Detail, "nil map") {
+				t.Errorf("%s: %q", o.Class, o.Detail)
+			}
 		}
 	})
 }
