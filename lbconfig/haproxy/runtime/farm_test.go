@@ -192,7 +192,7 @@ func (f *farm) states(t testing.TB) string {
 	t.Helper()
 	var b strings.Builder
 	if _, err := f.client.ServersState(t.Context(), "", func(s *ServerState) error {
-		s.SinceChange, s.CheckStatus, s.CheckResult = 0, 0, 0
+		s.SinceChange, s.CheckStatus, s.CheckResult, s.CheckHealth = 0, 0, 0, 0 // the checks go on
 		s.Check &^= CheckRunning
 		s.Agent &^= CheckRunning
 		fmt.Fprintf(&b, "%+v\n", *s)
