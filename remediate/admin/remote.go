@@ -56,7 +56,7 @@ func (s *Server) admitted(next http.Handler) http.Handler {
 			problemf(http.StatusForbidden, Forbidden, "the admin API over TCP needs a certificate").write(w)
 			return
 		}
-		name, role := roleOf(req.TLS.VerifiedChains[0][0], s.Remote.Allow)
+		name, role := roleOf(req.TLS.VerifiedChains[0][0], s.allowed())
 		if role == Nobody {
 			s.log().Warn("refused over TCP", zap.String("names", name), zap.String("from", req.RemoteAddr))
 			problemf(http.StatusForbidden, Forbidden, "the certificate's names (%s) are not in admin.remote.allow", name).write(w)

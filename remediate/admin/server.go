@@ -22,7 +22,8 @@ import (
 // DefaultGroup is the group that may open the socket, where the host has it.
 const DefaultGroup = "lbmedic"
 
-// Server answers on a unix socket. Its fields are set before Run and not changed afterwards; Replace swaps controllers.
+// Server answers on a unix socket. Its fields are set before Run and not changed afterwards; Replace swaps controllers,
+// ReplaceFleet whom it knows over TCP.
 type Server struct {
 	Socket      string                         // path; its folder is made where it is missing
 	Group       string                         // who may open it besides the owner; empty: DefaultGroup. Where the host has no such group only the owner may
@@ -61,6 +62,28 @@ func (s *Server) Replace(controllers map[string]*control.Controller) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.Controllers = controllers
+}
+
+// ReplaceFleet has other controllers asked, and other names admitted over TCP, from now on. Where Remote listens stays as it is.
+func (s *Server) ReplaceFleet(witnesses *Witnesses, drainWait time.Duration, allow map[string]Role) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.Witnesses, s.DrainWait = witnesses, drainWait
+	if s.Remote != nil {
+		s.Remote.Allow = allow
+	}
+}
+
+func (s *Server) witnesses() (*Witnesses, time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.Witnesses, s.DrainWait
+}
+
+func (s *Server) allowed() map[string]Role {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.Remote.Allow
 }
 
 func (s *Server) controllers() map[string]*control.Controller {

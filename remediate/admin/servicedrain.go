@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"slices"
@@ -53,8 +54,9 @@ func (s *Server) drainService(r *http.Request, out *lines) error {
 	if _, err := s.service(t.Service); err != nil {
 		return err
 	}
-	if s.Witnesses == nil {
-		return s.waitBlindly(r, out, t.Service, wait)
+	witnesses, blind := s.witnesses()
+	if witnesses == nil {
+		return s.waitBlindly(r, out, t.Service, min(cmp.Or(blind, defaultDrainWait), wait))
 	}
 	end := time.NewTimer(wait)
 	defer end.Stop()
@@ -69,7 +71,7 @@ func (s *Server) drainService(r *http.Request, out *lines) error {
 			return out.send(last)
 		}
 		at := whereabouts{name: svc.Name, address: svc.Address, host: hostAddresses(), views: s.Views.All()}
-		now := ServiceDrain{Service: t.Service, Acks: s.Witnesses.ask(r.Context(), at.at)}
+		now := ServiceDrain{Service: t.Service, Acks: witnesses.ask(r.Context(), at.at)}
 		switch {
 		case r.Context().Err() != nil: // answered below, by its cause
 		case now.Confirmed():
@@ -92,13 +94,8 @@ func (s *Server) drainService(r *http.Request, out *lines) error {
 	}
 }
 
-// waitBlindly waits the configured time, or for as long as the caller does where that is shorter.
-func (s *Server) waitBlindly(r *http.Request, out *lines, service string, wait time.Duration) error {
-	blind := s.DrainWait
-	if blind <= 0 {
-		blind = defaultDrainWait
-	}
-	blind = min(blind, wait)
+// waitBlindly waits, and knows nothing more after it.
+func (s *Server) waitBlindly(r *http.Request, out *lines, service string, blind time.Duration) error {
 	line := ServiceDrain{Service: service, Detail: fmt.Sprintf("UNCONFIRMED: there is no controller to ask (health.controllers), so it only waits for %s", blind)}
 	if err := out.send(line); err != nil {
 		return err

@@ -134,7 +134,7 @@ func TestAControllerThatDoesNotAnswerIsNoConfirmation(t *testing.T) {
 	h := newSidecarHost(t)
 	out(h.first)
 	out(h.second)
-	h.second.server.Remote.Allow = nil // it answers, and that is no
+	h.second.server.ReplaceFleet(nil, 0, nil) // it answers, and that is no
 	_, ended := h.drains(1200 * time.Millisecond)
 	d := <-ended
 	if d.End != EndTimeout || d.Acks[1].State != WitnessUnknown || !strings.Contains(d.Acks[1].Detail, "not in admin.remote.allow") || d.Acks[0].State != WitnessDrained {

@@ -65,8 +65,8 @@ func New(cfg *config.Config, version string, log *zap.Logger) (d *Daemon, err er
 	undo = append(undo, func() error { d.sidecars.Close(); return nil })
 	d.controllers = newControllers(cfg, d.book, d.sidecars, log)
 	d.admin = &admin.Server{Socket: cfg.Admin.Socket, Version: version, Controllers: d.controllers.all, Book: d.book, Log: log}
-	if d.sidecar != nil {
-		d.admin.Board = d.sidecar.board
+	if err := d.equip(cfg); err != nil {
+		return nil, err
 	}
 	return d, d.admin.Listen(context.Background())
 }

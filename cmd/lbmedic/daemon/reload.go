@@ -44,9 +44,12 @@ func (d *Daemon) Reload(cfg *config.Config) error {
 	if err := needsRestart(d.config, cfg); err != nil {
 		return err
 	}
+	fleet, err := fleetOf(cfg, d.log)
+	if err != nil {
+		return err
+	}
 	var health replacement
 	if d.sidecar != nil {
-		var err error
 		if health, err = d.sidecar.prepare(cfg.Health); err != nil {
 			return err
 		}
@@ -58,6 +61,7 @@ func (d *Daemon) Reload(cfg *config.Config) error {
 	d.config = cfg
 	d.reading = Reading{File: cfg.File, At: time.Now()}
 	d.admin.Replace(next.all)
+	d.regroup(cfg, fleet)
 	if d.sidecar != nil {
 		return d.sidecar.replace(health)
 	}
@@ -70,8 +74,18 @@ func needsRestart(old, next *config.Config) error {
 		return fmt.Errorf("state: %s cannot become %s without a restart", old.State, next.State)
 	case old.Admin.Socket != next.Admin.Socket || old.Admin.HTTP != next.Admin.HTTP:
 		return errors.New("admin: its addresses cannot change without a restart")
+	case !samePort(old.Admin.Remote, next.Admin.Remote):
+		return errors.New("admin.remote: it cannot come, go or listen elsewhere without a restart, and its files keep their names")
 	case (old.Health == nil) != (next.Health == nil):
 		return errors.New("health: it cannot come or go without a restart")
 	}
 	return nil
+}
+
+// samePort reports whether the API over TCP stays where it is, with the files that it has; they are read again when they change.
+func samePort(old, next *config.Remote) bool {
+	if old == nil || next == nil {
+		return old == next
+	}
+	return old.Listen == next.Listen && old.Cert == next.Cert && old.Key == next.Key && old.ClientCA == next.ClientCA
 }
