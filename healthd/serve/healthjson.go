@@ -2,7 +2,8 @@ package serve
 
 import "encoding/json"
 
-// healthJSON follows draft-inadarei-api-health-check-06, which is compatible with, and no standard.
+// healthJSON is compatible with draft-inadarei-api-health-check-06, which has expired and is no standard. It allows keys of one's own
+// in what is told of a check: p50_ms and so on.
 type healthJSON struct {
 	Status    string               `json:"status"`
 	ServiceID string               `json:"serviceId,omitempty"`
@@ -16,8 +17,13 @@ type measure struct {
 	ComponentType string   `json:"componentType,omitempty"`
 	ObservedValue *float64 `json:"observedValue,omitempty"`
 	ObservedUnit  string   `json:"observedUnit,omitempty"`
-	Status        string   `json:"status,omitempty"` // none while unknown, and none for percentiles
+	Status        string   `json:"status,omitempty"` // none while unknown
 	Time          string   `json:"time,omitempty"`
+	P50           *float64 `json:"p50_ms,omitempty"`
+	P95           *float64 `json:"p95_ms,omitempty"`
+	P99           *float64 `json:"p99_ms,omitempty"`
+	Stale         bool     `json:"stale,omitempty"`
+	Damped        bool     `json:"damped,omitempty"`
 	Output        string   `json:"output,omitempty"` // not on pass
 }
 
@@ -28,7 +34,7 @@ func (r subject) healthJSON(a audience, most int) []byte {
 	}
 	j.ServiceID, j.Checks = r.service, map[string][]measure{}
 	for i, svc := range r.parts {
-		if a == insider || i < most && Weight(svc) < 100 {
+		if i < most && Weight(svc) < 100 {
 			percent := float64(Weight(svc))
 			j.Checks[svc.Name+":weight"] = []measure{{ComponentType: "component", ObservedValue: &percent, ObservedUnit: "percent"}}
 		}
@@ -40,7 +46,8 @@ func (r subject) healthJSON(a audience, most int) []byte {
 		if it.check.Measurement != "" {
 			name += ":" + it.check.Measurement
 		}
-		m := measure{ObservedValue: c.Value, ObservedUnit: c.Unit, Status: c.Verdict, Time: c.Time, Output: c.Output}
+		m := measure{ObservedValue: c.Value, ObservedUnit: c.Unit, Status: c.Verdict, Time: c.Time,
+			P50: c.P50, P95: c.P95, P99: c.P99, Stale: c.Stale, Damped: c.Damped, Output: c.Output}
 		if c.Verdict == "unknown" {
 			m.Status = ""
 		}
@@ -51,11 +58,6 @@ func (r subject) healthJSON(a audience, most int) []byte {
 			m.ComponentID = it.check.Target
 		}
 		j.Checks[name] = []measure{m}
-		for suffix, ms := range map[string]*float64{":p50": c.P50, ":p95": c.P95, ":p99": c.P99} {
-			if ms != nil {
-				j.Checks[it.name+suffix] = []measure{{ComponentType: "component", ObservedValue: ms, ObservedUnit: "ms"}}
-			}
-		}
 	}
 	if j.Status != "pass" {
 		j.Output = r.blames(min(most, 8))

@@ -62,7 +62,8 @@ func milliseconds(d time.Duration) *float64 {
 	return &ms
 }
 
-func clock(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }
+// clock is exact to the millisecond.
+func clock(t time.Time) string { return t.UTC().Truncate(time.Millisecond).Format(time.RFC3339Nano) }
 
 // number is a reading for people, as JSON writes it.
 func number(f float64) string { return strconv.FormatFloat(f, 'f', -1, 64) }

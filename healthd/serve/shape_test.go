@@ -148,7 +148,10 @@ func TestTheSameNumbersEverywhere(t *testing.T) {
 	for state, s := range states(t) {
 		h := NewHTTP(HTTPSettings{Source: frozen{s}, Tokens: []string{token}})
 		web := &s.Services[0]
-		numbers := []string{fmt.Sprint(Weight(web))}
+		var numbers []string
+		if Weight(web) < 100 { // health+json is silent about all of it
+			numbers = append(numbers, fmt.Sprint(Weight(web)))
+		}
 		for i := range web.Checks {
 			c := read(&web.Checks[i])
 			for _, f := range []*float64{c.Value, c.P50, c.P95, c.P99} {
