@@ -63,6 +63,19 @@ func serveHealth(t *testing.T, checks int) string {
 			},
 		})
 	}
+	board, address := runHealth(t, svc)
+	for s := board.Latest(); !s.Settled(); {
+		var err error
+		if s, err = board.Wait(t.Context(), s.Generation); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return "http://" + address + "/health/web"
+}
+
+// runHealth runs a sidecar of one service until the test ends.
+func runHealth(t *testing.T, svc probe.Service) (board *probe.Board, address string) {
+	t.Helper()
 	services := []probe.Service{svc}
 	board, err := probe.NewBoard(probe.Settings{Services: services, Dir: t.TempDir(), Problem: func(err error) { t.Error(err) }})
 	if err != nil {
@@ -84,12 +97,7 @@ func serveHealth(t *testing.T, checks int) string {
 		})
 	}
 	t.Cleanup(func() { cancel(); parts.Wait() })
-	for s := board.Latest(); !s.Settled(); {
-		if s, err = board.Wait(t.Context(), s.Generation); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return "http://" + l.Addr().String() + "/health/web"
+	return board, l.Addr().String()
 }
 
 func serveBare(t *testing.T, body []byte) string {
