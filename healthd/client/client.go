@@ -83,10 +83,18 @@ func (c *Client) Ask(ctx context.Context, address, after string, wait time.Durat
 	return a, nil
 }
 
-func (c *Client) ask(ctx context.Context, address, after string, wait time.Duration) (Answer, error) {
+func sidecarURL(address string) (*url.URL, error) {
 	u, err := url.Parse(address)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" {
-		return Answer{}, errors.New("that is not a url like http://10.0.0.5:7780/health/web")
+		return nil, errors.New("that is not a url like http://10.0.0.5:7780/health/web")
+	}
+	return u, nil
+}
+
+func (c *Client) ask(ctx context.Context, address, after string, wait time.Duration) (Answer, error) {
+	u, err := sidecarURL(address)
+	if err != nil {
+		return Answer{}, err
 	}
 	if after != "" {
 		q := u.Query()
@@ -94,24 +102,9 @@ func (c *Client) ask(ctx context.Context, address, after string, wait time.Durat
 		q.Set("wait", wait.String())
 		u.RawQuery = q.Encode()
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+	resp, body, err := c.get(ctx, u)
 	if err != nil {
 		return Answer{}, err
-	}
-	resp, err := c.http.Do(req)
-	if err != nil {
-		if ue, ok := errors.AsType[*url.Error](err); ok { // names the address again
-			err = ue.Err
-		}
-		return Answer{}, err
-	}
-	defer func() { _ = resp.Body.Close() }() // whatever ends it, the answer is read or refused
-	if resp.Header.Get("Lbmedic-Generation") == "" {
-		return Answer{}, ErrNotSidecar
-	}
-	body, err := io.ReadAll(io.LimitReader(resp.Body, MaxBody+1))
-	if err != nil {
-		return Answer{}, fmt.Errorf("read the answer: %w", err)
 	}
 	a, err := parse(resp.StatusCode, resp.Header, body)
 	if err != nil {
@@ -119,4 +112,28 @@ func (c *Client) ask(ctx context.Context, address, after string, wait time.Durat
 	}
 	a.Received = time.Now()
 	return a, nil
+}
+
+// get reads the answer of a sidecar, no more than a byte beyond MaxBody.
+func (c *Client) get(ctx context.Context, u *url.URL) (*http.Response, []byte, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		if ue, ok := errors.AsType[*url.Error](err); ok { // names the address again
+			err = ue.Err
+		}
+		return nil, nil, err
+	}
+	defer func() { _ = resp.Body.Close() }() // whatever ends it, the answer is read or refused
+	if resp.Header.Get("Lbmedic-Generation") == "" {
+		return nil, nil, ErrNotSidecar
+	}
+	body, err := io.ReadAll(io.LimitReader(resp.Body, MaxBody+1))
+	if err != nil {
+		return nil, nil, fmt.Errorf("read the answer: %w", err)
+	}
+	return resp, body, nil
 }

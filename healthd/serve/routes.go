@@ -14,6 +14,7 @@ type callerKey struct{}
 //	/health /health/SERVICE /health/by-port/PORT            health+json, or by Accept: Actuator, MicroProfile, plain text
 //	/health/live /health/ready /health/started              MicroProfile
 //	/actuator/health[/SERVICE] and its groups liveness, readiness
+//	/health?shared /health/SERVICE?shared                   what siblings ask for: see sightings
 //	/livez /readyz /readyz/SERVICE[/CHECK]                  Kubernetes
 //	/-/healthy /-/ready                                     as Prometheus has them
 //	/metrics                                                where HTTPSettings has them
@@ -37,6 +38,10 @@ func (h *HTTP) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a := h.audience(caller, r)
 	path := r.URL.Path
 	if rest, ok := strings.CutPrefix(path, "/health"); ok && (rest == "" || rest[0] == '/') {
+		if asksForSightings(r) && (rest == "" || b.services[rest[1:]] != nil) {
+			sightings(w, r, b)
+			return
+		}
 		h.healthPath(w, r, a, b, rest)
 		return
 	}
