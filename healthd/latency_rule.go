@@ -64,16 +64,16 @@ const (
 // Judge holds an outcome against the rule, given the latency of the last results with this one among them. What was not answered in time is
 // very slow, and stays what it is; what was not answered rightly is only that.
 func (r LatencyRule) Judge(o Outcome, l Latency) Outcome {
-	if o.Class == TimedOut && r.set() {
+	switch {
+	case !r.set():
+		return o
+	case o.Class == TimedOut:
 		o.Slow = VerySlow
-	}
-	if o.Class != OK && o.Class != Degraded {
+		return o
+	case o.Class != OK && o.Class != Degraded, r.Of != Each && l.N < minResults:
 		return o
 	}
-	took, what, ok := r.measure(o, l)
-	if !ok {
-		return o
-	}
+	took := r.measure(o, l)
 	switch {
 	case r.Fail > 0 && took > r.Fail:
 		o.Slow = VerySlow
@@ -82,28 +82,32 @@ func (r LatencyRule) Judge(o Outcome, l Latency) Outcome {
 	default:
 		return o
 	}
+	o.Class = Degraded
 	said, limit := "warned", r.Warn
-	if o.Class = Degraded; o.Slow == VerySlow {
+	if o.Slow == VerySlow {
 		limit = r.Fail
 		if r.Required {
 			said, o.Class = "failed", WrongAnswer
 		}
 	}
+	what := "after " + took.Round(100*time.Microsecond).String()
+	if r.Of != Each {
+		what = fmt.Sprintf("with %s of %s over %d results", r.Of, took.Round(100*time.Microsecond), l.N)
+	}
 	o.Detail = Line(fmt.Sprintf("%s %s, %s above %s", o.Detail, what, said, limit), MaxDetail)
 	return o
 }
 
-// measure gives what is judged, in words too; not ok while a quantile rests on too few results.
-func (r LatencyRule) measure(o Outcome, l Latency) (took time.Duration, what string, ok bool) {
+// measure gives what is held against the thresholds.
+func (r LatencyRule) measure(o Outcome, l Latency) time.Duration {
 	switch r.Of {
 	case P50:
-		took = l.P50
+		return l.P50
 	case P95:
-		took = l.P95
+		return l.P95
 	case P99:
-		took = l.P99
+		return l.P99
 	default:
-		return o.Took, "after " + o.Took.Round(100*time.Microsecond).String(), true
+		return o.Took
 	}
-	return took, fmt.Sprintf("with %s of %s over %d results", r.Of, took.Round(100*time.Microsecond), l.N), l.N >= minResults
 }
