@@ -15,6 +15,7 @@ import (
 var kinds = map[string]Kind{
 	"descriptors": descriptorsKind,
 	"disk":        diskKind,
+	"dns":         dnsKind,
 	"etcd":        etcdKind,
 	"file":        fileKind,
 	"http":        httpKind,
