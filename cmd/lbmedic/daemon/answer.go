@@ -10,11 +10,12 @@ import (
 
 	"github.com/lbmedic/lbmedic/cmd/lbmedic/config"
 	"github.com/lbmedic/lbmedic/healthd/serve"
+	"github.com/lbmedic/lbmedic/healthd/serve/grpc"
 )
 
 // portsOf are the ports of a configuration, each with the server that answers there from the board.
 func (s *sidecar) portsOf(h *config.Health) []port {
-	return []port{s.httpPort(h), s.agentPort(h)}
+	return []port{s.httpPort(h), s.agentPort(h), s.grpcPort(h)}
 }
 
 func (s *sidecar) httpPort(h *config.Health) port {
@@ -23,7 +24,17 @@ func (s *sidecar) httpPort(h *config.Health) port {
 		if err != nil {
 			return err
 		}
-		return serve.NewHTTP(serve.HTTPSettings{Source: s.board, Tokens: h.Tokens, Views: s.views}).Run(ctx, l)
+		return serve.NewHTTP(serve.HTTPSettings{Source: s.board, Tokens: h.Tokens, Views: s.views, Metrics: s.metrics.Handler()}).Run(ctx, l)
+	}}
+}
+
+func (s *sidecar) grpcPort(h *config.Health) port {
+	return port{name: "grpc", addr: h.GRPC, made: strings.Join(h.Tokens, "\n"), serve: func(ctx context.Context, listen func() (net.Listener, error)) error {
+		l, err := listen()
+		if err != nil {
+			return err
+		}
+		return grpc.New(grpc.Settings{Source: s.board, Tokens: h.Tokens}).Run(ctx, l)
 	}}
 }
 

@@ -1,6 +1,8 @@
 package daemon
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"strings"
@@ -43,9 +45,15 @@ func Check(c config.Check) (probe.Check, error) {
 	}
 	return probe.Check{
 		Name: c.Name, Kind: c.Kind, Measurement: kind.Measurement, Target: config.WithoutSecret(strings.Join(c.Target, " ")),
-		Impact: impactOf(c.Impact), Shared: c.Shared, Group: c.Group,
+		Impact: impactOf(c.Impact), Shared: c.Shared, Group: c.Group, Same: sameness(c),
 		Rule: ruleOf(c), Interval: c.Interval, Timeout: c.Timeout, Probe: ask,
 	}, nil
+}
+
+// sameness is equal for checks that ask the same thing in the same way, whatever is made of the answers. It tells no secret.
+func sameness(c config.Check) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q %q", c.Kind, c.Target, c.Options)) // a map is printed in the order of its keys
+	return hex.EncodeToString(sum[:])
 }
 
 func ruleOf(c config.Check) healthd.Rule {

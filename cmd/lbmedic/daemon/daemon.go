@@ -55,7 +55,7 @@ func New(cfg *config.Config, version string, log *zap.Logger) (d *Daemon, err er
 	}
 	undo = append(undo, d.book.Close)
 	if cfg.Health != nil {
-		d.sidecar, err = newSidecar(cfg.Health, filepath.Join(cfg.State, "health"), log)
+		d.sidecar, err = newSidecar(cfg.Health, filepath.Join(cfg.State, "health"), version, log)
 		if err != nil {
 			return nil, err
 		}
@@ -64,9 +64,12 @@ func New(cfg *config.Config, version string, log *zap.Logger) (d *Daemon, err er
 	d.sidecars = control.NewSidecars(client.New(client.Settings{}))
 	undo = append(undo, func() error { d.sidecars.Close(); return nil })
 	d.controllers = newControllers(cfg, d.book, d.sidecars, log)
-	d.admin = &admin.Server{Socket: cfg.Admin.Socket, Version: version, Controllers: d.controllers.all, Book: d.book, Log: log}
-	if err := d.equip(cfg); err != nil {
+	if d.admin, err = newAdmin(cfg, log); err != nil {
 		return nil, err
+	}
+	d.admin.Version, d.admin.Controllers, d.admin.Book = version, d.controllers.all, d.book
+	if d.sidecar != nil {
+		d.admin.Board, d.admin.Leases, d.admin.Views = d.sidecar.board, d.sidecar.keeper, d.sidecar.views
 	}
 	return d, d.admin.Listen(context.Background())
 }

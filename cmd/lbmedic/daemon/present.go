@@ -11,6 +11,15 @@ import (
 // present is who still sends this instance traffic, by what balancers say with their checks.
 func (s *sidecar) present(since time.Time) presence { return presentOf(s.views.All(), since) }
 
+// names are the services.
+func (s *sidecar) names() []string {
+	var names []string
+	for _, service := range s.board.Latest().Services {
+		names = append(names, service.Name)
+	}
+	return names
+}
+
 // presentOf takes a balancer as gone once it has asked since the drain began, has the server out or without weight, and no session on it. One
 // that no longer asks may only be blind, and counts as there. Those that were silent before the drain count for nothing.
 func presentOf(views []serve.View, since time.Time) presence {

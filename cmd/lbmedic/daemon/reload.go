@@ -3,6 +3,7 @@ package daemon
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"time"
 
 	systemd "github.com/coreos/go-systemd/v22/daemon"
@@ -74,10 +75,14 @@ func needsRestart(old, next *config.Config) error {
 		return fmt.Errorf("state: %s cannot become %s without a restart", old.State, next.State)
 	case old.Admin.Socket != next.Admin.Socket || old.Admin.HTTP != next.Admin.HTTP:
 		return errors.New("admin: its addresses cannot change without a restart")
+	case !reflect.DeepEqual(old.Admin.Remote, next.Admin.Remote):
+		return errors.New("admin.remote: it cannot change without a restart")
 	case !samePort(old.Admin.Remote, next.Admin.Remote):
 		return errors.New("admin.remote: it cannot come, go or listen elsewhere without a restart, and its files keep their names")
 	case (old.Health == nil) != (next.Health == nil):
 		return errors.New("health: it cannot come or go without a restart")
+	case old.Health != nil && (old.Health.DrainWait != next.Health.DrainWait || !reflect.DeepEqual(old.Health.Controllers, next.Health.Controllers)):
+		return errors.New("health.controllers, health.drain_wait: they cannot change without a restart")
 	}
 	return nil
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"os"
 	"slices"
 	"sync"
@@ -13,8 +12,10 @@ import (
 
 	"github.com/lbmedic/lbmedic/cmd/lbmedic/config"
 	"github.com/lbmedic/lbmedic/healthd"
+	"github.com/lbmedic/lbmedic/healthd/client"
 	"github.com/lbmedic/lbmedic/healthd/probe"
 	"github.com/lbmedic/lbmedic/healthd/serve"
+	"github.com/lbmedic/lbmedic/healthd/serve/metrics"
 )
 
 // sidecar is the part beside the app: probers, the board, and the ports on which it is answered from.
@@ -23,20 +24,28 @@ type sidecar struct {
 	keeper  *probe.Keeper
 	weights *probe.Weights
 	views   *serve.Views
+	metrics *metrics.Collector
+	client  *client.Client // for siblings
 	ports   *ports
 	log     *zap.Logger
 
 	mu      sync.Mutex
 	first   []port             // to be served when it runs
 	opened  map[string]*socket // for them
-	probers *probe.Probers
-	swapped chan struct{} // closed when the probers were replaced
+	asking  asking
+	swapped chan struct{} // closed when asking was replaced
+}
+
+// asking is who asks, by one configuration: the checks and the siblings.
+type asking struct {
+	probers  *probe.Probers
+	siblings *siblings
 }
 
 // byShutdown marks the orders that a stop of this process gives, and that its next start ends.
 const byShutdown = "shutdown"
 
-func newSidecar(h *config.Health, dir string, log *zap.Logger) (s *sidecar, err error) {
+func newSidecar(h *config.Health, dir, version string, log *zap.Logger) (s *sidecar, err error) {
 	services, err := servicesOf(h)
 	if err != nil {
 		return nil, err
@@ -51,7 +60,9 @@ func newSidecar(h *config.Health, dir string, log *zap.Logger) (s *sidecar, err 
 	}
 	s.remember(dir)
 	s.views = serve.NewViews(h.Balancers)
-	s.probers = probe.NewProbers(services, s.board)
+	s.metrics = metrics.New(metrics.Settings{Source: s.board, Next: s.board, Version: version})
+	s.client = client.New(client.Settings{})
+	s.asking = s.newAsking(h, services)
 	sockets, err := newSockets(log)
 	if err != nil {
 		return nil, err
@@ -126,7 +137,7 @@ func (s *sidecar) run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var parts sync.WaitGroup
-	errs := make(chan error, 5)
+	errs := make(chan error, 6)
 	run := func(name string, f func(context.Context) error) {
 		parts.Go(func() {
 			if err := f(ctx); err != nil && ctx.Err() == nil {
@@ -137,7 +148,8 @@ func (s *sidecar) run(ctx context.Context) error {
 	}
 	run("board", s.board.Run)
 	run("keeper", s.keeper.Run)
-	run("probers", s.runProbers)
+	run("checks", s.runAsking)
+	run("news", news{s.board, s.log}.run)
 	s.mu.Lock()
 	err := s.ports.swap(s.first, s.opened)
 	s.mu.Unlock()
@@ -147,19 +159,30 @@ func (s *sidecar) run(ctx context.Context) error {
 	}
 	run("ports", s.ports.run)
 	parts.Wait()
+	s.client.Close()
 	close(errs)
 	return errors.Join(<-errs)
 }
 
-// runProbers runs the probers, and after a reload those that replace them.
-func (s *sidecar) runProbers(ctx context.Context) error {
+func (s *sidecar) newAsking(h *config.Health, services []probe.Service) asking {
+	return asking{probe.NewProbers(services, s.metrics), newSiblings(h, services, s.board, s.client, s.log)}
+}
+
+// runAsking runs the checks and asks the siblings, and after a reload those of the next configuration.
+func (s *sidecar) runAsking(ctx context.Context) error {
 	for ctx.Err() == nil {
 		s.mu.Lock()
-		probers, swapped := s.probers, s.swapped
+		asking, swapped := s.asking, s.swapped
 		s.mu.Unlock()
 		inner, cancel := context.WithCancel(ctx)
 		ended := make(chan error, 1)
-		go func() { ended <- probers.Run(inner) }()
+		go func() {
+			var beside sync.WaitGroup
+			beside.Go(func() { asking.siblings.run(inner) })
+			err := asking.probers.Run(inner)
+			beside.Wait()
+			ended <- err
+		}()
 		select {
 		case <-swapped:
 		case <-ctx.Done():
@@ -174,10 +197,10 @@ func (s *sidecar) runProbers(ctx context.Context) error {
 
 // replacement is what a new configuration comes to, with everything done that can fail.
 type replacement struct {
-	services  []probe.Service
-	balancers []netip.Prefix
-	ports     []port
-	opened    map[string]*socket
+	health   *config.Health
+	services []probe.Service
+	ports    []port
+	opened   map[string]*socket
 }
 
 // prepare builds what replace takes. Where it is not taken after all, discard closes what it opened.
@@ -185,7 +208,7 @@ func (s *sidecar) prepare(h *config.Health) (r replacement, err error) {
 	if r.services, err = servicesOf(h); err != nil {
 		return replacement{}, err
 	}
-	r.balancers, r.ports = h.Balancers, s.portsOf(h)
+	r.health, r.ports = h, s.portsOf(h)
 	r.opened, err = s.ports.prepare(r.ports)
 	return r, err
 }
@@ -195,8 +218,8 @@ func (s *sidecar) replace(r replacement) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.board.Replace(r.services)
-	s.views.Believe(r.balancers)
-	s.probers = probe.NewProbers(r.services, s.board)
+	s.views.Believe(r.health.Balancers)
+	s.asking = s.newAsking(r.health, r.services)
 	close(s.swapped)
 	s.swapped = make(chan struct{})
 	return s.ports.swap(r.ports, r.opened)

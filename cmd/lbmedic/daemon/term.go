@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	systemd "github.com/coreos/go-systemd/v22/daemon"
@@ -51,9 +52,17 @@ func (d *Daemon) Drain(ctx context.Context) {
 		return
 	}
 	d.log.Info("draining before the stop", zap.Duration("for at most", health.TermTimeout))
-	ended := lameDuck{present: d.sidecar.present, limit: health.TermTimeout, tell: func(text string) {
-		notify(d.log, "STATUS="+text, fmt.Sprintf("EXTEND_TIMEOUT_USEC=%d", extend.Microseconds()))
-	}}.wait(ctx)
+	ctx, stop := context.WithCancel(ctx)
+	var beside sync.WaitGroup
+	defer beside.Wait()
+	defer stop()
+	var controllers witnessed
+	beside.Go(func() { controllers.run(ctx, d.sidecar.names, d.admin.Witnessed) })
+	ended := lameDuck{limit: health.TermTimeout,
+		present: func(since time.Time) presence { return d.sidecar.present(since).and(controllers.presence()) },
+		tell: func(text string) {
+			notify(d.log, "STATUS="+text, fmt.Sprintf("EXTEND_TIMEOUT_USEC=%d", extend.Microseconds()))
+		}}.wait(ctx)
 	d.log.Info("drained", zap.String("because", ended))
 }
 
