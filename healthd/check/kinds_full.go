@@ -3,7 +3,9 @@
 package check
 
 // heavyKinds are those whose drivers are most of the program's size.
-var heavyKinds = map[string]Kind{}
+var heavyKinds = map[string]Kind{
+	"postgres": postgresKind,
+}
 
 // absent names the kinds that this build lacks.
 var absent []string

@@ -1,0 +1,169 @@
+//go:build !lite
+
+package check
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/lbmedic/lbmedic/healthd"
+)
+
+// maxMessage bounds one message of a database server.
+const maxMessage = 1 << 20
+
+// postgresKind logs in and asks one question. What the DSN does not say is taken where libpq takes it: PG… of the environment,
+// ~/.pgpass, the service file.
+var postgresKind = Kind{
+	Doc:         "postgres lets the user in and answers a query; a role, a bound on replication lag, and a row of a query of one's own hold where they are set",
+	Target:      Option{Doc: "DSN, as a URL or as key=value; sslmode and the rest as in libpq", Type: Text, Secret: true},
+	Measurement: "responseTime",
+	Example:     `{postgres: "host=127.0.0.1 user=probe dbname=orders", role: replica, lag_warn: 10s, lag_fail: 5m}`,
+	Options:     sqlOptions("SQL that must give at least one row; it should read only"),
+	New: func(s Settings) (Probe, error) {
+		p := &postgres{dsn: s.Target(), rules: newSQLRules(s)}
+		if err := errors.Join(p.rules.validate(), p.validate()); err != nil {
+			return nil, err
+		}
+		return p.probe, nil
+	},
+}
+
+type postgres struct {
+	dsn    string
+	rules  sqlRules
+	caught time.Time // when a probe last saw everything received replayed
+}
+
+// validate reads the DSN. The driver's error is not shown: it may hold the password.
+func (p *postgres) validate() error {
+	config, err := pgconn.ParseConfig(p.dsn)
+	if err != nil {
+		return KeyError{"", errors.New("is no DSN that postgres understands, such as postgres://user:password@127.0.0.1:5432/db?sslmode=require, or a file that it names cannot be read")}
+	}
+	for _, end := range append([]*pgconn.FallbackConfig{{Host: config.Host}}, config.Fallbacks...) {
+		if addr, err := netip.ParseAddr(end.Host); err == nil && Forbidden(addr) {
+			return KeyError{"", forbiddenError{addr}}
+		}
+	}
+	return nil
+}
+
+func (p *postgres) probe(ctx context.Context) healthd.Outcome {
+	start := time.Now()
+	w := newWire(ctx)
+	defer w.cut()
+	config, err := pgconn.ParseConfig(p.dsn) // anew, for the files it names may have changed
+	if err != nil {
+		return healthd.NewOutcome(start, time.Since(start), healthd.OwnFault, "a file that the DSN names cannot be read")
+	}
+	config.DialFunc = w.dial
+	config.LookupFunc = func(_ context.Context, host string) ([]string, error) { return []string{host}, nil } // our dialer resolves
+	config.MaxProtocolMessageBodyLen = maxMessage
+	config.OnNotice = func(*pgconn.PgConn, *pgconn.Notice) {}
+	conn, err := pgconn.ConnectConfig(ctx, config)
+	if err != nil {
+		return w.failed(start, "no postgres answer", postgresError(err), config.Password)
+	}
+	defer func() {
+		w.leaving.Store(true)
+		_ = conn.Close(ctx) // the answer is known by now
+		<-conn.CleanupDone()
+	}()
+	seen, err := p.ask(ctx, conn)
+	if err != nil {
+		return w.failed(start, "no postgres answer", postgresError(err), config.Password)
+	}
+	return p.rules.outcome(start, seen)
+}
+
+// postgresState asks for the role, whether a receiver of the primary's log is connected, whether all of what it received is replayed,
+// and the age of the last transaction replayed. That age alone would grow while nothing is written at the primary.
+const postgresState = `SELECT pg_is_in_recovery(), EXISTS (SELECT FROM pg_stat_wal_receiver),
+	coalesce(pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn(), false), extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp())`
+
+func (p *postgres) ask(ctx context.Context, conn *pgconn.PgConn) (sqlState, error) {
+	var seen sqlState
+	if p.rules.asksState() {
+		row, err := postgresRow(ctx, conn, postgresState)
+		if err != nil {
+			return seen, err
+		}
+		if len(row) != 4 {
+			return seen, wrongAnswer("its state is not of four columns")
+		}
+		seen = p.state(row, time.Now())
+	}
+	if query := p.rules.query; query != "" {
+		row, err := postgresRow(ctx, conn, query)
+		if err != nil {
+			return seen, err
+		}
+		seen.noRow = row == nil
+	} else if !p.rules.asksState() {
+		_, err := postgresRow(ctx, conn, "SELECT 1") // behind a pooler, logging in proves nothing of the database
+		return seen, err
+	}
+	return seen, nil
+}
+
+// state reads a row of postgresState. Replay lags by the age of the last transaction replayed, but by no more than the time since
+// everything received was seen replayed: after a quiet night the first new transaction would else look a night late.
+func (p *postgres) state(row []string, now time.Time) (seen sqlState) {
+	seen.role = map[string]string{"t": "replica", "f": "primary"}[row[0]]
+	if seen.role != "replica" {
+		p.caught = time.Time{}
+		return seen
+	}
+	receiving, replayed := row[1] == "t", row[2] == "t"
+	if receiving && replayed {
+		p.caught = now
+		seen.lagKnown = true
+		return seen
+	}
+	age, err := time.ParseDuration(row[3] + "s")
+	seen.lag, seen.lagKnown = max(age, 0), err == nil
+	if !receiving {
+		seen.broken = "no connection to its primary"
+		p.caught = time.Time{} // what is not received is not known to be replayed
+	} else if since := now.Sub(p.caught); !p.caught.IsZero() && (!seen.lagKnown || since < seen.lag) {
+		seen.lag, seen.lagKnown = since, true
+	}
+	return seen
+}
+
+// postgresRow is the first row of a single statement; nil: there is none.
+func postgresRow(ctx context.Context, conn *pgconn.PgConn, sql string) ([]string, error) {
+	result := conn.ExecParams(ctx, sql, nil, nil, nil, nil)
+	if !result.NextRow() {
+		_, err := result.Close()
+		return nil, err
+	}
+	row := []string{}
+	for _, value := range result.Values() {
+		row = append(row, string(value))
+	}
+	for n := 1; n < maxSQLRows && result.NextRow(); n++ {
+	}
+	if result.NextRow() {
+		return row, nil // there are too many to read them all: closing the connection ends the query
+	}
+	_, err := result.Close()
+	return row, err
+}
+
+// postgresError makes what the server said a wrong answer, and takes the driver's preface from the rest.
+func postgresError(err error) error {
+	if said, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return wrongAnswer(fmt.Sprintf("%s (SQLSTATE %s)", said.Message, said.Code))
+	}
+	if connect, ok := errors.AsType[*pgconn.ConnectError](err); ok {
+		return errors.Unwrap(connect)
+	}
+	return err
+}
