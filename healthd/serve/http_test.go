@@ -217,6 +217,45 @@ func TestPathsAndMethods(t *testing.T) {
 	}
 }
 
+// Whoever asks with HEAD hears the same, without the body.
+func TestHeadIsGetWithoutTheBody(t *testing.T) {
+	b := board(t)
+	report(b, "web/app", healthd.OK, 1)
+	base := "http://" + serving(t, "127.0.0.1:0", NewHTTP(HTTPSettings{Source: b}))
+	for _, path := range []string{"/health", "/health/web", "/health/web?brief", "/health/nobody", "/health/live", "/health/ready", "/health/started", "/actuator/health",
+		"/actuator/health/web", "/actuator/health/liveness", "/actuator/health/readiness", "/livez", "/livez?verbose", "/readyz", "/readyz?verbose", "/readyz/web",
+		"/readyz/nobody", "/-/healthy", "/-/ready", "/health/by-port/8080", "/health/by-port/8081", "/"} {
+		got, body := get(t, "GET", base+path)
+		head, empty := get(t, "HEAD", base+path)
+		if head.StatusCode != got.StatusCode || empty != "" || head.ContentLength != int64(len(body)) ||
+			head.Header.Get("Content-Type") != got.Header.Get("Content-Type") || head.Header.Get("Retry-After") != got.Header.Get("Retry-After") {
+			t.Errorf("%s: GET %d with %d bytes, HEAD %d with length %d and headers %v", path, got.StatusCode, len(body), head.StatusCode, head.ContentLength, head.Header)
+		}
+	}
+}
+
+// A service may be called as one of our own words from before there were such words: then it is what is meant.
+func TestAServiceGoesBeforeAWordOfOurs(t *testing.T) {
+	var s healthd.Snapshot
+	for _, name := range []string{"live", "liveness", "readiness", "ready", "started"} {
+		s.Services = append(s.Services, healthd.Service{Name: name, Status: healthd.Fail, Weight: 100})
+	}
+	h := NewHTTP(HTTPSettings{Source: frozen{&s}, Tokens: []string{token}})
+	for path, want := range map[string]string{
+		"/health/live": `"serviceId":"live"`, "/health/ready": `"serviceId":"ready"`, "/health/started": `"serviceId":"started"`,
+		"/actuator/health/liveness": `"status":"DOWN"`, "/actuator/health/readiness": `"verdict":"fail"`,
+	} {
+		if w := tell(t, h, path, "", true); w.Code != 503 || !strings.Contains(w.Body.String(), want) {
+			t.Errorf("%s: %d %s", path, w.Code, w.Body)
+		}
+	}
+	for path, want := range map[string]int{"/livez": 200, "/-/healthy": 200} {
+		if w := tell(t, h, path, "", true); w.Code != want {
+			t.Errorf("%s: %d", path, w.Code)
+		}
+	}
+}
+
 // The whole instance is as its gravest service; one that people took out does not count, unless all are.
 func TestWholeInstance(t *testing.T) {
 	b := board(t)

@@ -234,6 +234,31 @@ func TestCallsAreBounded(t *testing.T) {
 	}
 }
 
+func TestStreamsOfOneConnectionAreBounded(t *testing.T) {
+	b := board(t, web("app"))
+	client, address, _ := serving(t, Settings{Source: b})
+	for range maxStreams {
+		stream, err := client.Watch(bounded(t), &health.HealthCheckRequest{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		next(t, stream, health.HealthCheckResponse_UNKNOWN)
+	}
+	short, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	if _, err := client.Check(short, &health.HealthCheckRequest{}); status.Code(err) != codes.DeadlineExceeded {
+		t.Errorf("one stream more: %v", err)
+	}
+	other, err := rpc.NewClient(address, rpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	if _, err := health.NewHealthClient(other).Check(bounded(t), &health.HealthCheckRequest{}); err != nil {
+		t.Errorf("another connection: %v", err)
+	}
+}
+
 // Connections that say nothing make room for one that asks, and a stream of Watch outlives them.
 func TestSilentConnectionsKeepNobodyOut(t *testing.T) {
 	b := board(t, web("app"))
