@@ -96,7 +96,7 @@ func TestHAProxyFollowsEveryState(t *testing.T) {
 			want  map[string]string
 		}{
 			{passing, map[string]string{"plain": "UP", "head": "UP", "expect": "UP", "warned": "UP", "body": "UP", "not-found": "UP", "kube": "UP", "agent": "no check", "both": "UP"}},
-			{warning, map[string]string{"plain": "UP", "head": "UP", "expect": "UP", "warned": "DOWN", "body": "DOWN", "not-found": "UP", "kube": "UP", "agent": "no check", "both": "UP"}},
+			{warning, map[string]string{"plain": "UP", "head": "UP", "expect": "UP", "warned": "DOWN", "body": "DOWN", "not-found": "UP", "kube": "UP", "agent": "no check", "both": "UP 100"}},
 			{failing, map[string]string{"plain": "DOWN", "head": "DOWN", "expect": "DOWN", "warned": "DOWN", "body": "DOWN", "not-found": "DOWN", "kube": "DOWN", "agent": "DOWN (agent)", "both": "DOWN (agent)"}},
 			{passing, map[string]string{"plain": "UP", "head": "UP", "expect": "UP", "warned": "UP", "body": "UP", "not-found": "UP", "kube": "UP", "agent": "no check", "both": "UP"}},
 			{drained, map[string]string{"plain": "DOWN", "head": "DOWN", "expect": "DOWN", "warned": "DOWN", "body": "DOWN", "not-found": "NOLB", "kube": "DOWN", "agent": "DRAIN (agent)", "both": "NOLB"}},
@@ -104,6 +104,37 @@ func TestHAProxyFollowsEveryState(t *testing.T) {
 		} {
 			p.be(step.state)
 			c.becomes(string(step.state), step.want)
+		}
+	})
+}
+
+// A dependency that fails and only degrades costs a quarter of the weight, once HAProxy has said by send-state that its weight has
+// room for steps. Of the weight 1, which HAProxy would make 0 of 75 %, nothing is taken.
+func TestHAProxyWeighsByTheAgent(t *testing.T) {
+	t.Parallel()
+	peertest.Each(t, "haproxy", func(t *testing.T, prog peer.Program) {
+		for name, c := range map[string]struct{ server, whole, part string }{
+			"steps":      {"weight 100", "UP 100", "UP 75"},
+			"few steps":  {"weight 10", "UP 10", "UP 7"},
+			"too coarse": {"weight 1", "UP 1", "UP 1"},
+		} {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				p := newPatient(t, "")
+				_, port, _ := net.SplitHostPort(p.http)
+				_, agentPort, _ := net.SplitHostPort(p.agent)
+				ha := newConsumer(t, prog, p, asks{"web": {"option httpchk GET /health/web\nhttp-check send-state",
+					c.server + " check port " + port + " agent-check agent-inter 200ms agent-port " + agentPort}})
+				for _, s := range []state{passing, warning, passing} {
+					p.be(s)
+					want := map[state]string{passing: c.whole, warning: c.part}[s]
+					ha.becomes(string(s), map[string]string{"web": want})
+					stays(t, want+" of "+string(s), time.Second, func() bool {
+						status, weight := ha.says("web")
+						return status+" "+weight == want
+					})
+				}
+			})
 		}
 	})
 }

@@ -32,7 +32,8 @@ const (
 	drained state = "drain" // an operator took it out
 )
 
-// newPatient starts one with the service web; more is added to the configuration's health section.
+// newPatient starts one with the service web; more is added to the configuration's health section, where GRPC stands for the
+// address of that port.
 func newPatient(t *testing.T, more string) *patient {
 	t.Helper()
 	ip := network() + "1"
@@ -56,7 +57,7 @@ func newPatient(t *testing.T, more string) *patient {
       checks:
         app:   {http: "http://%[4]s/app", interval: 500ms, timeout: 490ms, rise: 1, fall: 1}
         cache: {http: "http://%[4]s/cache", interval: 500ms, timeout: 490ms, rise: 1, fall: 1, impact: degrade}
-`, p.http, p.agent, more, p.app)).start()
+`, p.http, p.agent, strings.ReplaceAll(more, "GRPC", p.grpc), p.app)).start()
 	p.be(passing)
 	return p
 }
