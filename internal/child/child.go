@@ -25,6 +25,8 @@ type Command struct {
 	Dir    string        // working directory; empty means "/"
 	Output int           // bytes of output kept; 0 means DefaultOutput
 	Grace  time.Duration // time from TERM to KILL once ctx is done; 0 means DefaultGrace
+
+	Confine *Confinement // nil: it may do what the caller may
 }
 
 // Result is what a program that ran to its end left behind.
@@ -67,7 +69,7 @@ func (c Command) Run(ctx context.Context) (Result, error) {
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
 	cmd.WaitDelay = grace
 
-	if err := cmd.Start(); err != nil {
+	if err := c.Confine.start(cmd); err != nil {
 		return Result{}, fmt.Errorf("run %s: %w", c.Path, err)
 	}
 	group := cmd.Process.Pid
