@@ -29,6 +29,9 @@ type siblings struct {
 	others []string // the hosts that are not this one
 }
 
+// minAsk is the least time between two questions to one sibling.
+const minAsk = 50 * time.Millisecond
+
 // maxOthers bounds the siblings that are asked. Beyond it the first by name are.
 const maxOthers = 256
 
@@ -77,41 +80,56 @@ func (s *siblings) run(ctx context.Context) {
 	asking.Wait()
 }
 
-// ask asks one sibling again and again, each time at a moment of its own within the interval.
+// ask asks one sibling again and again: three times in the two intervals for which an answer is good, so that one may be lost. It begins at a
+// moment of its own.
 func (s *siblings) ask(ctx context.Context, host string) {
 	told := ""
 	every, _ := s.board.Shares()
-	for pause := rand.N(max(every, 1)); ; pause = max(every, 1) {
-		timer := time.NewTimer(pause)
-		select {
-		case <-ctx.Done():
-			timer.Stop()
-			return
-		case <-timer.C:
-		}
+	every = max(every*2/3, minAsk)
+	begin := time.NewTimer(rand.N(every))
+	defer begin.Stop()
+	select {
+	case <-ctx.Done():
+		return
+	case <-begin.C:
+	}
+	beat := time.NewTicker(every)
+	defer beat.Stop()
+	for {
 		asked := time.Now()
 		seen, err := s.client.Sightings(ctx, s.urls[host])
 		if ctx.Err() != nil {
 			return
 		}
-		problem := ""
-		switch {
-		case err != nil:
-			problem = err.Error()
-		case seen.Instance == s.board.Latest().Instance:
+		if err == nil && seen.Instance == s.board.Latest().Instance {
 			s.isOurselves(host)
 			return
-		default:
+		}
+		problem := ""
+		if err == nil {
 			s.board.Hear(host, asked, s.named(seen.Sightings))
+		} else {
+			problem = err.Error()
 		}
 		if problem != told {
-			if told = problem; problem != "" {
-				s.log.Warn("a sibling says nothing of shared dependencies", zap.String("sibling", host), zap.String("because", problem))
-			} else {
-				s.log.Info("a sibling says what it sees of shared dependencies again", zap.String("sibling", host))
-			}
+			s.tell(host, problem)
+		}
+		told = problem
+		select {
+		case <-ctx.Done():
+			return
+		case <-beat.C:
 		}
 	}
+}
+
+func (s *siblings) tell(host, problem string) {
+	log := s.log.With(zap.String("sibling", host))
+	if problem == "" {
+		log.Info("a sibling says what it sees of shared dependencies again")
+		return
+	}
+	log.Warn("a sibling says nothing of shared dependencies", zap.String("because", problem))
 }
 
 // named puts the names of our own dependencies in the place of digests, and leaves others out.
