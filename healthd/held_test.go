@@ -134,6 +134,10 @@ func TestHeldVerdictKeepsItsPromises(t *testing.T) {
 			if v.Raw != raw.Status || v.Streak != raw.Streak {
 				t.Fatalf("raw is %s, rise and fall alone say %s", v.Raw, raw.Status)
 			}
+			if n, was := v.Streak, before.Streak; counting && (n.Passes > n.Good || n.Fails > n.Poor || n.Good > 0 && n.Fails > 0 || n.Poor > 0 && n.Passes > 0 ||
+				n.Good+n.Poor < 1 || n.Passes > was.Passes+1 || n.Good > was.Good+1 || n.Poor > was.Poor+1 || n.Fails > was.Fails+1) {
+				t.Fatalf("counts %+v after %+v", n, was)
+			}
 			if v.Status != Unknown && v.Status < v.Raw {
 				t.Fatalf("%s though rise and fall say %s", v.Status, v.Raw)
 			}

@@ -61,6 +61,30 @@ const (
 	VerySlow
 )
 
+var slownessNames = [...]string{InTime: "in time", Slow: "slow", VerySlow: "very slow"}
+
+// String is "in time", "slow" or "very slow".
+func (s Slowness) String() string {
+	if int(s) < len(slownessNames) {
+		return slownessNames[s]
+	}
+	return fmt.Sprintf("slowness %d", s)
+}
+
+// MarshalText writes the words of String.
+func (s Slowness) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText reads the words of String.
+func (s *Slowness) UnmarshalText(text []byte) error {
+	for i, name := range slownessNames {
+		if string(text) == name {
+			*s = Slowness(i)
+			return nil
+		}
+	}
+	return fmt.Errorf("slowness %q is none of in time, slow, very slow", Line(string(text), 32))
+}
+
 // Judge holds an outcome against the rule, given the latency of the last results with this one among them. What was not answered in time is
 // very slow, and stays what it is; what was not answered rightly is only that.
 func (r LatencyRule) Judge(o Outcome, l Latency) Outcome {

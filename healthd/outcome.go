@@ -62,7 +62,7 @@ type Outcome struct {
 	At     time.Time     `json:"at"`   // when the probe started
 	Took   time.Duration `json:"took"` // in nanoseconds
 	Class  Class         `json:"class"`
-	Slow   Slowness      `json:"slow,omitempty"`   // by LatencyRule.Judge: 1 beyond warn, 2 beyond fail
+	Slow   Slowness      `json:"slow,omitempty"`   // by LatencyRule.Judge
 	Detail string        `json:"detail,omitempty"` // what was observed: one line, see Line
 	Value  float64       `json:"value,omitempty"`  // what was measured, where that is not the time it took; see Unit
 	Unit   string        `json:"unit,omitempty"`   // of Value: percent, days, s, count, bytes, /min; empty: nothing but the time was measured

@@ -232,7 +232,8 @@ func (b *Board) flush(now time.Time) {
 	b.flushed = time.Now()
 }
 
-// Run publishes details, marks what was not measured lately, and saves the snapshot, once a second if it changed and twice a minute if not, until ctx ends; then once more.
+// Run publishes details, marks what was not measured lately, and saves the snapshot, once a second if it changed (less often where that takes long) and
+// twice a minute if not, until ctx ends; then once more.
 func (b *Board) Run(ctx context.Context) error {
 	b.mu.Lock()
 	b.running = true
@@ -270,7 +271,7 @@ func (b *Board) Run(ctx context.Context) error {
 		b.reconsider(now)
 		b.publish(b.Latest().Outdate(now))
 		b.mu.Unlock()
-		if s := b.Latest(); s.Generation != saved.generation || time.Since(saved.at) >= saveEvery {
+		if age := time.Since(saved.at); age >= saveEvery || b.Latest().Generation != saved.generation && age >= saved.pause() {
 			b.save(&saved)
 		}
 	}
@@ -280,14 +281,18 @@ func (b *Board) Run(ctx context.Context) error {
 type save struct {
 	generation uint64
 	at         time.Time
+	took       time.Duration
 	failed     bool
 }
 
+// pause is how long to wait before the next, so that the many changes of many checks cost a twentieth of a core at most.
+func (s *save) pause() time.Duration { return 20 * s.took }
+
 func (b *Board) save(last *save) {
-	s := b.Latest()
+	s, began := b.Latest(), time.Now()
 	err := saveSnapshot(b.dir, s)
 	if err != nil && !last.failed {
 		b.problem(err)
 	}
-	*last = save{generation: s.Generation, at: time.Now(), failed: err != nil}
+	*last = save{generation: s.Generation, at: time.Now(), took: time.Since(began), failed: err != nil}
 }

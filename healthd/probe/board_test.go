@@ -156,7 +156,7 @@ func TestManyChangesAreTakenInOneGo(t *testing.T) {
 	if limit := uint64(took/gap) + 3; editions > limit {
 		t.Errorf("%d editions in %s, want %d at most", editions, took, limit)
 	}
-	if took > time.Second && !testing.Short() {
+	if took > 5*time.Second && !testing.Short() { // on a busy machine; an edition for each would take minutes
 		t.Errorf("took %s", took)
 	}
 }

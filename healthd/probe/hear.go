@@ -25,7 +25,8 @@ func (e *ear) about(dependency string) []healthd.Word {
 	return words
 }
 
-// Siblings says which instances there are beside this one, by names that Hear uses; at most 256 of them. What others said is forgotten.
+// Siblings says which instances there are beside this one (it is none of them), by names that Hear uses; at most 256. What others said is
+// forgotten. Half of those named here must agree, so that those who cannot be asked count as silent.
 func (b *Board) Siblings(names []string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -55,7 +56,7 @@ func (b *Board) Hear(sibling string, asked time.Time, sightings []healthd.Sighti
 	}
 	for _, s := range sightings {
 		if said := b.ear.words[s.Dependency]; said != nil {
-			said[sibling] = healthd.Word{Status: s.Status, Measured: asked.Add(-s.Age), Heard: now}
+			said[sibling] = healthd.Word{Status: s.Status, Measured: asked.Add(-max(0, s.Age)), Heard: now}
 		}
 	}
 	b.reconsider(now)
