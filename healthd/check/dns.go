@@ -130,6 +130,9 @@ func (p *dnsProbe) judge(reply *dns.Msg) (detail string, err error) {
 			continue // on the way there, such as a CNAME
 		}
 		words := recordWords(rr)
+		if words[0] == "" {
+			continue // without data, which says nothing
+		}
 		shown = append(shown, words[0])
 		for _, w := range words {
 			known[canonical(w)] = true

@@ -267,6 +267,7 @@ func FuzzDNSAnswer(f *testing.F) {
 		}
 		f.Add(raw)
 	}
+	f.Add([]byte("\x00\x07\x81\x30\x00\x01\x00\x01\x00\x00\x00\x00\x03app\x04test\x00\x00\x01\x00\x01\x0000000\x00\x00\x01\x00\x01\x00\x00\x00\x00\x00\x00")) // an address without data
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		reply, mine, err := p.read(raw, 7)
 		if !mine || err != nil {

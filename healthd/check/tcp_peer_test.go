@@ -1,7 +1,10 @@
 package check
 
 import (
+	"fmt"
 	"net"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -49,5 +52,25 @@ func frozen(t *testing.T, server *peer.Process, body func()) {
 			t.Fatal(err)
 		}
 	}()
+	tick := time.NewTicker(time.Millisecond) // the signal takes a moment to reach each thread
+	defer tick.Stop()
+	for !stopped(t, server.PID()) {
+		<-tick.C
+	}
 	body()
+}
+
+// stopped reports whether every thread of the process is.
+func stopped(t *testing.T, pid int) bool {
+	t.Helper()
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+	if err != nil || len(threads) == 0 {
+		t.Fatalf("process %d has no threads: %v", pid, err)
+	}
+	for _, path := range threads {
+		if stat, err := os.ReadFile(path); err != nil || !strings.Contains(string(stat), ") T ") {
+			return false
+		}
+	}
+	return true
 }
