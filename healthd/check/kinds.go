@@ -13,16 +13,16 @@ import (
 
 // kinds is the catalogue, beside heavyKinds in kinds_full.go, which a build with the tag lite leaves out.
 var kinds = map[string]Kind{
+	"exec":        execKind,
+	"log":         logKind,
 	"descriptors": descriptorsKind,
 	"disk":        diskKind,
 	"dns":         dnsKind,
 	"etcd":        etcdKind,
 	"file":        fileKind,
 	"http":        httpKind,
-	"ldap":        ldapKind,
 	"listening":   listeningKind,
 	"load":        loadKind,
-	"log":         logKind,
 	"memcached":   memcachedKind,
 	"memory":      memoryKind,
 	"nats":        natsKind,
