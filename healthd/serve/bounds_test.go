@@ -105,6 +105,34 @@ func TestAChangePrintsWhatIsAskedFor(t *testing.T) {
 	}
 }
 
+// With many services, a change of one costs what that one costs.
+func TestAServiceThatDidNotChangeIsNotPrintedAgain(t *testing.T) {
+	b := board(t)
+	h := NewHTTP(HTTPSettings{Source: b, Tokens: []string{token}})
+	printed := func(service string) *sheet {
+		tell(t, h, "/health/"+service, "", true)
+		return h.books.latest().services[service].sheets[healthShape][insider].Load()
+	}
+	for name, c := range map[string]struct {
+		do         func()
+		web, other bool // printed again
+	}{
+		"an outcome":           {func() { report(b, "web/app", healthd.OK, 1) }, true, false},
+		"another service":      {func() { report(b, "api/app", healthd.OK, 1) }, false, true},
+		"an order":             {func() { order(t, b, "web", healthd.Drain, "because") }, true, false},
+		"an order of the rest": {func() { order(t, b, "api", healthd.Drain, "because") }, false, true},
+	} {
+		web, other := printed("web"), printed("api")
+		c.do()
+		if again := printed("web") != web; again != c.web {
+			t.Errorf("%s: web is printed again: %v", name, again)
+		}
+		if again := printed("api") != other; again != c.other {
+			t.Errorf("%s: api is printed again: %v", name, again)
+		}
+	}
+}
+
 // While one caller renders what differs in details only, the others are given what is ready.
 func TestNobodyWaitsForDetails(t *testing.T) {
 	first := &healthd.Snapshot{Instance: "a", Generation: 1}

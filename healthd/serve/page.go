@@ -3,6 +3,7 @@ package serve
 import (
 	"net"
 	"net/http"
+	"reflect"
 	"slices"
 	"strconv"
 	"sync"
@@ -53,24 +54,39 @@ func bind(s *healthd.Snapshot, before *book) *book {
 	}
 	b.whole = compose(summary(s), s.Generation)
 	if before != nil {
-		b.whole.reprint(before.whole)
+		b.whole.reprint(before.whole, false)
 		for name, p := range b.services {
 			if old := before.services[name]; old != nil {
-				p.reprint(old)
+				p.reprint(old, unchanged(old.about.parts[0], p.about.parts[0]))
 			}
 		}
 	}
 	return b
 }
 
+// unchanged reports whether a service is the same in two snapshots, whose checks are the same array then: none is ever modified.
+func unchanged(old, now *healthd.Service) bool {
+	if len(old.Checks) != len(now.Checks) || len(now.Checks) > 0 && &old.Checks[0] != &now.Checks[0] {
+		return false
+	}
+	o, n := *old, *now
+	o.Checks, n.Checks = nil, nil
+	return reflect.DeepEqual(o, n)
+}
+
 func compose(r subject, generation uint64) *page {
 	return &page{generation: generation, condition: r.condition(), state: r.state(), about: r}
 }
 
-func (p *page) reprint(old *page) {
+// reprint prints what was printed of the page before, or takes it over where it would be the same.
+func (p *page) reprint(old *page, same bool) {
 	for s := range shapes {
 		for a := range audiences {
-			if old.sheets[s][a].Load() != nil {
+			switch printed := old.sheets[s][a].Load(); {
+			case printed == nil:
+			case same:
+				p.sheets[s][a].Store(printed)
+			default:
 				p.sheet(s, a)
 			}
 		}
