@@ -3,12 +3,10 @@ package check
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
-	"os/user"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -35,8 +33,7 @@ type realServer struct {
 
 // recipe says how a server is started. Its arguments may name {dir}, {port} and {addr}; extra ports are {port2} and so on.
 type recipe struct {
-	program string            // a name on PATH, or in one of the folders Debian hides servers in
-	user    string            // whom it runs as where the test runs as root; empty: nobody
+	program string            // see peer.Tool
 	files   map[string]string // written below its folder before it starts, with the same words replaced
 	prepare [][]string        // programs run to their end first
 	args    []string
@@ -45,27 +42,10 @@ type recipe struct {
 	quit    syscall.Signal
 }
 
-// program finds a server's program, and skips the test without it.
-func program(t *testing.T, name string) string {
-	t.Helper()
-	if os.Getenv("LBMEDIC_PEERS") != "none" {
-		for _, pattern := range []string{name, "/usr/sbin/" + name, "/usr/lib/postgresql/*/bin/" + name} {
-			found, _ := filepath.Glob(pattern)
-			for _, path := range append(found, pattern) {
-				if path, err := exec.LookPath(path); err == nil {
-					return path
-				}
-			}
-		}
-	}
-	peertest.Missing(t, "%s is not installed; run integration/peers.sh test", name)
-	return ""
-}
-
 // start runs the recipe and stops it when the test ends. It does not wait for the server to answer.
 func (r recipe) start(t *testing.T) *realServer {
 	t.Helper()
-	path := program(t, r.program)
+	path := peertest.Tool(t, r.program)
 	s := &realServer{dir: peertest.Dir(t), ended: make(chan struct{})}
 	port := r.port
 	if port == 0 {
@@ -91,16 +71,10 @@ func (r recipe) start(t *testing.T) *realServer {
 		cmd.Dir, cmd.Env = s.dir, append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + s.dir, "LC_ALL=C"}, fill(r.env)...)
 		cmd.Stdout, cmd.Stderr, cmd.WaitDelay = &s.log, &s.log, time.Second
 		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-		if os.Geteuid() == 0 {
-			cmd.SysProcAttr.Credential = r.credential(t)
-		}
 		return cmd
 	}
-	if os.Geteuid() == 0 {
-		own(t, s.dir, r.credential(t))
-	}
 	for _, argv := range r.prepare {
-		if err := run(program(t, argv[0]), fill(argv[1:])).Run(); err != nil {
+		if err := run(peertest.Tool(t, argv[0]), fill(argv[1:])).Run(); err != nil {
 			t.Fatalf("%s: %v\n%s", argv[0], err, s.log.String())
 		}
 	}
@@ -114,32 +88,6 @@ func (r recipe) start(t *testing.T) *realServer {
 	}()
 	t.Cleanup(func() { s.stop(t, r.quit) })
 	return s
-}
-
-func (r recipe) credential(t *testing.T) *syscall.Credential {
-	t.Helper()
-	name := r.user
-	if name == "" {
-		name = "nobody"
-	}
-	u, err := user.Lookup(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	uid, _ := strconv.Atoi(u.Uid)
-	gid, _ := strconv.Atoi(u.Gid)
-	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
-}
-
-// own gives the server's folder to whom it runs as.
-func own(t *testing.T, dir string, c *syscall.Credential) {
-	t.Helper()
-	err := filepath.WalkDir(dir, func(path string, _ os.DirEntry, err error) error {
-		return errors.Join(err, os.Chown(path, int(c.Uid), int(c.Gid)))
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
 }
 
 // stop ends the server and whatever it started. It may be called more than once.

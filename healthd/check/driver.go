@@ -5,6 +5,7 @@ package check
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"slices"
@@ -19,6 +20,9 @@ import (
 // parting is how long a driver may still say goodbye, or cancel a query, once its probe has ended.
 const parting = 300 * time.Millisecond
 
+// maxWire bounds what is read of one connection, for drivers believe the lengths that a server names.
+const maxWire = 4 << 20
+
 // wire is what a driver of others dials with: our own dialer, on connections that end with the probe whatever the driver does, and a
 // memory of the network's errors, which drivers hide behind words of their own. It is made anew for each probe.
 type wire struct {
@@ -28,7 +32,8 @@ type wire struct {
 	met   error
 	conns []*wireEnd
 
-	leaving atomic.Bool // the driver says goodbye now, and the server will end the connection
+	greeting func(first []byte) error // refuses what another protocol begins with, where the driver would wait for more; nil takes any
+	leaving  atomic.Bool              // the driver says goodbye now, and the server will end the connection
 }
 
 func newWire(ctx context.Context) *wire {
@@ -107,10 +112,17 @@ func (w *wire) failed(start time.Time, awaited string, err error, secrets ...str
 type wireEnd struct {
 	net.Conn
 	wire *wire
+	read int // bytes so far
 }
 
 func (c *wireEnd) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
+	if c.read == 0 && n > 0 && err == nil && c.wire.greeting != nil {
+		err = c.wire.greeting(p[:n])
+	}
+	if c.read += n; c.read > maxWire && err == nil {
+		err = fmt.Errorf("more than %d bytes", maxWire)
+	}
 	return n, c.wire.note(err)
 }
 

@@ -19,7 +19,7 @@ func startPostgres(t *testing.T) *realServer {
 	t.Helper()
 	files := pki(t, newAuthority(t, "postgres authority"))
 	files["password"] = planted
-	s := recipe{program: "postgres", user: "postgres", files: files, quit: 3, // SIGQUIT: its children are no members of its group
+	s := recipe{program: "postgres", files: files, quit: 3, // SIGQUIT: its children are no members of its group
 		prepare: [][]string{{"initdb", "-D", "{dir}/data", "-U", "postgres", "--pwfile", "{dir}/password", "--auth-host", "scram-sha-256", "--auth-local", "trust", "--no-sync", "--no-instructions"}},
 		args: []string{"-D", "{dir}/data", "-p", "{port}", "-k", "{dir}", "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "ssl=on",
 			"-c", "ssl_cert_file={dir}/cert.pem", "-c", "ssl_key_file={dir}/key.pem", "-c", "log_connections=on", "-c", "log_disconnections=on"}}.start(t)
@@ -32,7 +32,7 @@ func follow(t *testing.T, primary *realServer) *realServer {
 	t.Helper()
 	host, port, _ := net.SplitHostPort(primary.address)
 	from := fmt.Sprintf("host=%s port=%s user=postgres password=%s", host, port, planted)
-	return recipe{program: "postgres", user: "postgres", quit: 3,
+	return recipe{program: "postgres", quit: 3,
 		prepare: [][]string{{"pg_basebackup", "-D", "{dir}/data", "-R", "-d", from, "-c", "fast", "-X", "stream", "--no-sync"}},
 		args:    []string{"-D", "{dir}/data", "-p", "{port}", "-k", "{dir}", "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "wal_retrieve_retry_interval=200ms"}}.start(t)
 }
