@@ -121,6 +121,15 @@ func (s seen) alarms(now time.Time) (lines []string) {
 	case s.NoJournal != "":
 		lines = append(lines, "NO JOURNAL, so nothing is done: "+s.NoJournal)
 	}
+	if c := s.Config; c != nil && c.Wrong != "" {
+		lines = append(lines, fmt.Sprintf("CONFIGURATION not taken, the one from %s ago goes on: %s", age(c.At, now), c.Wrong))
+	}
+	for _, svc := range s.Services {
+		if len(svc.Suspect) > 0 {
+			lines = append(lines, fmt.Sprintf("SUSPECT %s of %s: it fails, and %[2]s stays in service, for it fails elsewhere too or nobody can say",
+				strings.Join(svc.Suspect, ", "), svc.Name))
+		}
+	}
 	for _, b := range s.Balancers {
 		switch {
 		case b.Error != "" && !b.Read.IsZero():

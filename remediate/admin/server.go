@@ -36,6 +36,7 @@ type Server struct {
 	Witnesses   *Witnesses                     // the controllers that know whether a local service is drained; nil: none
 	DrainWait   time.Duration                  // how long a drain of a local service is waited for without Witnesses; 30 s
 	Remote      *Remote                        // over TCP as well; nil: not
+	Reading     func() Reading                 // what became of the configuration; nil: not known
 	Log         *zap.Logger                    // nil logs nothing
 
 	listener net.Listener // nil before Listen

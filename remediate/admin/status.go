@@ -14,6 +14,7 @@ import (
 // Status is what GET /v1/status answers.
 type Status struct {
 	Version   string            `json:"version,omitempty"` // of lbmedic
+	Config    *Reading          `json:"config,omitempty"`  // what became of its configuration; nil: not known
 	Frozen    *remediate.Freeze `json:"frozen,omitempty"`
 	NoJournal string            `json:"no_journal,omitempty"` // why nothing can be journaled, and so nothing is done
 	Balancers []control.Status  `json:"balancers"`            // by name
@@ -25,6 +26,10 @@ func (s *Server) status(*http.Request) (any, error) {
 	out := Status{Version: s.Version, Balancers: []control.Status{}}
 	if s.Book != nil {
 		out.Frozen, out.NoJournal = s.Book.Ledger().Frozen, s.Book.Broken()
+	}
+	if s.Reading != nil {
+		r := s.Reading()
+		out.Config = &r
 	}
 	controllers := s.controllers()
 	for _, name := range slices.Sorted(maps.Keys(controllers)) {

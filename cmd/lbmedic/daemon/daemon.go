@@ -32,7 +32,7 @@ type Daemon struct {
 
 	mu          sync.Mutex
 	config      *config.Config
-	reading     Reading
+	reading     admin.Reading
 	controllers *controllers
 }
 
@@ -48,7 +48,7 @@ func New(cfg *config.Config, version string, log *zap.Logger) (d *Daemon, err er
 			err = errors.Join(err, undo[i]())
 		}
 	}()
-	d = &Daemon{log: log, version: version, config: cfg, reading: Reading{File: cfg.File, At: time.Now()}}
+	d = &Daemon{log: log, version: version, config: cfg, reading: admin.Reading{File: cfg.File, At: time.Now()}}
 	d.book, err = openBook(cfg.State, log)
 	if err != nil {
 		return nil, err
@@ -67,7 +67,7 @@ func New(cfg *config.Config, version string, log *zap.Logger) (d *Daemon, err er
 	if d.admin, err = newAdmin(cfg, log); err != nil {
 		return nil, err
 	}
-	d.admin.Version, d.admin.Controllers, d.admin.Book = version, d.controllers.all, d.book
+	d.admin.Version, d.admin.Controllers, d.admin.Book, d.admin.Reading = version, d.controllers.all, d.book, d.Reading
 	if d.sidecar != nil {
 		d.admin.Board, d.admin.Leases, d.admin.Views = d.sidecar.board, d.sidecar.keeper, d.sidecar.views
 	}

@@ -7,19 +7,11 @@ import (
 	"path/filepath"
 	"regexp"
 	"sync"
-	"time"
 
 	"go.uber.org/zap"
 
 	"github.com/lbmedic/lbmedic/lbconfig/watch"
 )
-
-// Reading is what became of the last look at the configuration file.
-type Reading struct {
-	File  string    // empty: the built-in configuration
-	At    time.Time // when the one in force was taken
-	Wrong string    // why the file as it is now was not taken; empty: it was
-}
 
 // OwnFile watches the configuration file and what it refers to by ${file:…} and ${cred:…}.
 type OwnFile struct {

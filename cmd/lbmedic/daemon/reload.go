@@ -9,6 +9,7 @@ import (
 	systemd "github.com/coreos/go-systemd/v22/daemon"
 
 	"github.com/lbmedic/lbmedic/cmd/lbmedic/config"
+	"github.com/lbmedic/lbmedic/remediate/admin"
 )
 
 // Reread has load read the configuration and takes it. Where it cannot be read or taken the old one goes on; the error is then what is wrong,
@@ -30,7 +31,7 @@ func (d *Daemon) Reread(load func() (*config.Config, error)) error {
 }
 
 // Reading is what became of the last look at the configuration.
-func (d *Daemon) Reading() Reading {
+func (d *Daemon) Reading() admin.Reading {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.reading
@@ -60,7 +61,7 @@ func (d *Daemon) Reload(cfg *config.Config) error {
 	d.controllers.swap(next)
 	d.controllers = next
 	d.config = cfg
-	d.reading = Reading{File: cfg.File, At: time.Now()}
+	d.reading = admin.Reading{File: cfg.File, At: time.Now()}
 	d.admin.Replace(next.all)
 	d.regroup(cfg, fleet)
 	if d.sidecar != nil {
