@@ -34,7 +34,7 @@ var clients = map[string][]string{
 	},
 	"healthd": {},
 	"healthd/check": {
-		"github.com/coreos/go-systemd/v22", "github.com/go-ldap/ldap/v3", "github.com/go-sql-driver/mysql", "github.com/jackc/pgx/v5", "github.com/miekg/dns",
+		"github.com/coreos/go-systemd/v22", "github.com/go-ldap/ldap/v3", "github.com/go-sql-driver/mysql", "github.com/godbus/dbus/v5", "github.com/jackc/pgx/v5", "github.com/miekg/dns",
 		"github.com/nats-io/nats.go", "github.com/prometheus/procfs", "github.com/rabbitmq/amqp091-go", "github.com/redis/go-redis/v9", "github.com/twmb/franz-go",
 		"go.mongodb.org/mongo-driver/v2", "google.golang.org/grpc",
 	},

@@ -17,6 +17,11 @@ func newWindow(length time.Duration) *window { return &window{length: length} }
 // add counts n events at now, and gives how many a minute there were. The rate is that of the whole window from its first moment on: a
 // single event after the start is no flood.
 func (w *window) add(now time.Time, n int) (perMinute float64) {
+	return w.total(now, n) / w.length.Minutes()
+}
+
+// total counts n events at now, and gives how many there were.
+func (w *window) total(now time.Time, n int) float64 {
 	part := now.UnixNano() / int64(w.length/windowParts)
 	// A clock that was set back or far ahead begins anew.
 	if gap := part - w.part; gap < 0 || gap >= windowParts {
@@ -32,5 +37,5 @@ func (w *window) add(now time.Time, n int) (perMinute float64) {
 	for _, p := range w.parts {
 		sum += p
 	}
-	return float64(sum) / w.length.Minutes()
+	return float64(sum)
 }

@@ -1,0 +1,80 @@
+package check
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"syscall"
+
+	"github.com/godbus/dbus/v5"
+)
+
+const (
+	systemdName = "org.freedesktop.systemd1"
+	systemdPath = "/org/freedesktop/systemd1"
+)
+
+// askSystemd asks for the state of a unit over a fresh connection. Names that no unit has are units too, which are not loaded.
+func askSystemd(ctx context.Context, bus, unit string) (u unitState, err error) {
+	conn, err := dbus.Dial(bus, dbus.WithContext(ctx))
+	if err != nil {
+		return u, busError(bus, err)
+	}
+	stop := context.AfterFunc(ctx, func() { _ = conn.Close() }) // the handshake takes no ctx
+	defer func() {
+		stop()
+		_ = conn.Close() // whatever comes of it, all was said
+	}()
+	if err := conn.Auth(nil); err != nil {
+		return u, busError(bus, errors.Join(ctx.Err(), err))
+	}
+	if err := conn.Hello(); err != nil {
+		return u, busError(bus, errors.Join(ctx.Err(), err))
+	}
+	var path dbus.ObjectPath
+	manager := conn.Object(systemdName, systemdPath)
+	if err := manager.CallWithContext(ctx, systemdName+".Manager.LoadUnit", dbus.FlagNoAutoStart, unit).Store(&path); err != nil {
+		return u, busError(bus, err)
+	}
+	object := conn.Object(systemdName, path)
+	all := map[string]dbus.Variant{}
+	if err := object.CallWithContext(ctx, "org.freedesktop.DBus.Properties.GetAll", dbus.FlagNoAutoStart, systemdName+".Unit").Store(&all); err != nil {
+		return u, busError(bus, err)
+	}
+	for name, to := range map[string]*string{"LoadState": &u.load, "ActiveState": &u.active, "SubState": &u.sub} {
+		text, ok := all[name].Value().(string)
+		if !ok {
+			return u, fmt.Errorf("its answer has no %s", name)
+		}
+		*to = text
+	}
+	service := map[string]dbus.Variant{}
+	err = object.CallWithContext(ctx, "org.freedesktop.DBus.Properties.GetAll", dbus.FlagNoAutoStart, systemdName+".Service").Store(&service)
+	if refused, ok := errors.AsType[dbus.Error](err); ok && refused.Name != "org.freedesktop.DBus.Error.NoReply" {
+		return u, nil // a unit of another type has no such interface
+	}
+	if err != nil {
+		return u, busError(bus, err)
+	}
+	u.result, _ = service["Result"].Value().(string)
+	restarts, ok := service["NRestarts"].Value().(uint32) // since systemd 235
+	u.restarts, u.isService = uint64(restarts), ok
+	return u, nil
+}
+
+// busError says what a host lacks.
+func busError(bus string, err error) error {
+	refused, isReply := errors.AsType[dbus.Error](err)
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
+		return fmt.Errorf("there is no D-Bus at %s; a check of a unit is of use where systemd runs", bus)
+	case errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("the D-Bus at %s did not answer in time", bus)
+	case isReply && (refused.Name == "org.freedesktop.DBus.Error.ServiceUnknown" || refused.Name == "org.freedesktop.DBus.Error.NameHasNoOwner"):
+		return fmt.Errorf("systemd is not on the D-Bus at %s", bus)
+	case isReply:
+		return fmt.Errorf("%s: %w", refused.Name, err)
+	}
+	return err
+}
