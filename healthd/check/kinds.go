@@ -13,17 +13,18 @@ import (
 
 // kinds is the catalogue, beside heavyKinds in kinds_full.go, which a build with the tag lite leaves out.
 var kinds = map[string]Kind{
-	"unit":        unitKind,
-	"exec":        execKind,
-	"log":         logKind,
 	"descriptors": descriptorsKind,
 	"disk":        diskKind,
 	"dns":         dnsKind,
 	"etcd":        etcdKind,
+	"exec":        execKind,
 	"file":        fileKind,
+	"grpc":        grpcKind,
 	"http":        httpKind,
+	"ldap":        ldapKind,
 	"listening":   listeningKind,
 	"load":        loadKind,
+	"log":         logKind,
 	"memcached":   memcachedKind,
 	"memory":      memoryKind,
 	"nats":        natsKind,
@@ -32,6 +33,7 @@ var kinds = map[string]Kind{
 	"smtp":        smtpKind,
 	"tcp":         tcpKind,
 	"tls":         tlsKind,
+	"unit":        unitKind,
 }
 
 // all are the kinds of this build.

@@ -103,11 +103,11 @@ func (p *ldapProbe) ask(ctx context.Context) (detail string, err error) {
 			return "", err
 		}
 	}
-	conn := &ldapConn{Conn: over, left: maxLDAP}
+	conn := &watchedConn{Conn: over}
 	session := ldap.NewConn(conn, p.secure != nil)
 	session.Start()
 	defer func() { _ = session.Close() }() // waits for what Start started
-	if err := conn.explain("bind", p.bind(session)); err != nil {
+	if err := ldapError(conn, "bind", p.bind(session)); err != nil {
 		return "", err
 	}
 	if p.search == nil {
@@ -117,7 +117,7 @@ func (p *ldapProbe) ask(ctx context.Context) (detail string, err error) {
 	if found != nil && len(found.Entries) >= p.least {
 		return fmt.Sprintf("bound, found %d", len(found.Entries)), nil // where there are more, the answer is that there are
 	}
-	if err := conn.explain("search", err); err != nil {
+	if err := ldapError(conn, "search", err); err != nil {
 		return "", err
 	}
 	return "", wrongAnswer(fmt.Sprintf("the search found %d entries, expected %d", len(found.Entries), p.least))

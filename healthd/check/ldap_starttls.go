@@ -5,39 +5,13 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"sync/atomic"
 
 	"github.com/go-ldap/ldap/v3"
 )
 
-// maxLDAP is how much a directory may answer.
-const maxLDAP = 256 << 10
-
-// ldapConn bounds what is read of a directory, and remembers the error of the network that the client makes a mere text of.
-type ldapConn struct {
-	net.Conn
-	left  int // of maxLDAP; only the client's one reader uses it
-	fault atomic.Pointer[error]
-}
-
-// Read reads within the bound.
-func (c *ldapConn) Read(p []byte) (int, error) {
-	if c.left <= 0 {
-		err := error(wrongAnswer(fmt.Sprintf("an answer longer than %d bytes", maxLDAP)))
-		c.fault.CompareAndSwap(nil, &err)
-		return 0, err
-	}
-	n, err := c.Conn.Read(p[:min(len(p), c.left)])
-	c.left -= n
-	if err != nil {
-		c.fault.CompareAndSwap(nil, &err)
-	}
-	return n, err
-}
-
-// explain turns an error of the client into one of the network, or into what the directory said. The text that a directory adds is not
+// ldapError turns an error of the client into one of the network, or into what the directory said. The text that a directory adds is not
 // repeated, for it may quote what it was told.
-func (c *ldapConn) explain(what string, err error) error {
+func ldapError(c *watchedConn, what string, err error) error {
 	if err == nil {
 		return nil
 	}
@@ -45,11 +19,8 @@ func (c *ldapConn) explain(what string, err error) error {
 	if ok && said.ResultCode < ldap.ErrorNetwork {
 		return wrongAnswer(fmt.Sprintf("%s refused: %s (%d)", what, ldap.LDAPResultCodeMap[said.ResultCode], said.ResultCode))
 	}
-	if fault := c.fault.Load(); fault != nil {
-		if errors.Is(*fault, io.EOF) {
-			return wrongAnswer("no ldap answer: the connection was closed without one")
-		}
-		return *fault
+	if fault := c.failure("no ldap answer"); fault != nil {
+		return fault
 	}
 	return fmt.Errorf("%s: %w", what, err)
 }
@@ -73,7 +44,7 @@ func ldapStartTLS(conn net.Conn) error {
 		}
 		length = 0
 		for _, b := range size {
-			length = min(length<<8|int(b), maxLDAP)
+			length = min(length<<8|int(b), maxWatched)
 		}
 	}
 	if head[0] != 0x30 || length > 4096 {
