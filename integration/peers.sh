@@ -124,8 +124,7 @@ servers="postgresql-15 postgresql-client-15 mariadb-server-core mariadb-client-c
 unneeded='systemd|libsystemd-shared|locales|libc-l10n|libllvm14|libz3-4|(lib)?python3.*|perl.*|libperl.*|lib.*-perl|libjs-.*|fonts-.*|javascript-common|.*-common|exim4-(base|config)|cron|dmsetup|ed|galera-4|gawk|libcryptsetup12|libfdisk1|libkmod2|logrotate|lsof|media-types|psmisc|rsync|sensible-utils|ucf'
 
 # tools are the names of bin/ and the programs that they run.
-tools='
-postgres            /usr/lib/postgresql/15/bin/postgres
+tools='postgres            /usr/lib/postgresql/15/bin/postgres
 initdb              /usr/lib/postgresql/15/bin/initdb
 pg_basebackup       /usr/lib/postgresql/15/bin/pg_basebackup
 pg_ctl              /usr/lib/postgresql/15/bin/pg_ctl
@@ -150,20 +149,21 @@ php-fpm             /usr/sbin/php-fpm8.2
 dnsmasq             /usr/sbin/dnsmasq
 exim4               /usr/sbin/exim4
 openssl             /usr/bin/openssl
-promtool            /usr/bin/promtool
-'
+promtool            /usr/bin/promtool'
 
-# server_packages are the servers and what they need beyond the smallest Debian 12, whatever this host has.
+# server_packages are the servers and what they need beyond a Debian 12 with HAProxy and nginx, whatever else this host has.
 server_packages() {
   # shellcheck disable=SC2086 # one word a package
-  apt-get -qq -o "Dir::State::status=$cache/bookworm/var/lib/dpkg/status" install --print-uris -y --no-install-recommends $servers |
-    sed -n "s/^'[^']*' \([^_]*\)_.*/\1/p" | grep -vxE "$unneeded"
+  { printf '%s\n' $servers
+    apt-get -qq -o "Dir::State::status=$cache/bookworm/var/lib/dpkg/status" install --print-uris -y --no-install-recommends $servers |
+      sed -n "s/^'[^']*' \([^_]*\)_.*/\1/p"; } | sort -u | grep -vxE "$unneeded"
 }
 
 # servers_root unpacks the servers into one folder, without running any script of theirs.
 servers_root() {
-  local root="$cache/servers" deb names
-  if [ "$(cat "$root/.complete" 2>/dev/null)" = "$servers" ]; then return; fi
+  local root="$cache/servers" deb name path names made_of
+  made_of=$(printf '%s\n' "$servers" "$unneeded" "$tools")
+  if [ "$(cat "$root/.complete" 2>/dev/null)" = "$made_of" ]; then return; fi
   say "unpacking the servers that are checked (about 20 s)"
   rm -rf "$root.new" "$root"
   mkdir -p "$root.new/debs" "$root.new"/usr/{bin,sbin,lib,lib64}
@@ -180,23 +180,29 @@ servers_root() {
   rm -rf "$root.new/debs"
   printf '%s:x:%s:%s::/nonexistent:/bin/sh\n' root 0 0 nobody 65534 65534 Debian-exim 65534 65534 >"$root.new/etc/passwd"
   printf '%s:x:%s:\n' root 0 nogroup 65534 Debian-exim 65534 >"$root.new/etc/group"
-  printf '%s' "$servers" >"$root.new/.complete"
+  while read -r name path; do
+    [ -x "$root.new$path" ] || { say "$name is not among the unpacked servers, at $path"; return 1; }
+  done <<<"$tools"
+  printf '%s' "$made_of" >"$root.new/.complete"
   mv "$root.new" "$root"
 }
 
 # tool writes bin/NAME, which runs a program of the servers at the path that its package gives it: what is unpacked lies
 # over this host's /usr and /etc in a private mount namespace. It has the rights of its caller and sees itself as nobody,
-# for half of them refuse to be root; and it ends with its caller.
+# for half of them refuse to be root; and it ends with its caller. Where root may not make a user namespace, as below a
+# chroot, it becomes nobody and keeps root's rights to files.
 tool() {
   local name=$1 path=$2
-  [ -x "$cache/servers$path" ] || { say "the servers have no $path"; return 1; }
   cat >"$cache/bin/.new" <<EOF
 #!/bin/sh
 [ "\$(id -u)" = 0 ] || user=--map-root-user
 exec unshare --mount \$user -- /bin/sh -c '
   servers=$cache/servers
-  mount -t overlay -o "lowerdir=\$servers/usr:/usr" lbmedic /usr && mount -t overlay -o "lowerdir=\$servers/etc:/etc" lbmedic /etc &&
-  exec unshare --map-user=65534 --map-group=65534 -- setpriv --pdeathsig KILL -- $path "\$@"' $name "\$@"
+  mount -t overlay -o "lowerdir=\$servers/usr:/usr" lbmedic /usr && mount -t overlay -o "lowerdir=\$servers/etc:/etc" lbmedic /etc || exit
+  nobody="unshare --map-user=65534 --map-group=65534 -- setpriv"
+  rights=+chown,+dac_override,+fowner,+kill
+  unshare --user true 2>/dev/null || nobody="setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=\$rights --ambient-caps=\$rights"
+  exec \$nobody --pdeathsig KILL -- $path "\$@"' $name "\$@"
 EOF
   chmod 0755 "$cache/bin/.new"
   mv "$cache/bin/.new" "$cache/bin/$name"
@@ -240,7 +246,7 @@ sid      3.2 1.30
 SUITES
 servers_root
 while read -r name path; do
-  if [ -n "$name" ]; then tool "$name" "$path"; fi
+  tool "$name" "$path"
 done <<<"$tools"
 built "consul-$(pinned github.com/hashicorp/consul internal/peer/consul)" github.com/hashicorp/consul internal/peer/consul
 built "grpc_health_probe-$(pinned github.com/grpc-ecosystem/grpc-health-probe internal/peer/grpcprobe)" github.com/grpc-ecosystem/grpc-health-probe internal/peer/grpcprobe
