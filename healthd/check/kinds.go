@@ -13,6 +13,7 @@ import (
 
 // kinds is the catalogue, beside heavyKinds in kinds_full.go, which a build with the tag lite leaves out.
 var kinds = map[string]Kind{
+	"clock":       clockKind,
 	"descriptors": descriptorsKind,
 	"disk":        diskKind,
 	"dns":         dnsKind,
