@@ -188,7 +188,8 @@ servers_root() {
 }
 
 # tool writes bin/NAME, which runs a program of the servers at the path that its package gives it: what is unpacked lies
-# over this host's /usr and /etc in a private mount namespace. It has the rights of its caller and sees itself as nobody,
+# over this host's folders in a private mount namespace (not over all of /usr: a folder below which something is mounted,
+# as /usr/local/go may be, cannot be laid over without root). It has the rights of its caller and sees itself as nobody,
 # for half of them refuse to be root; and it ends with its caller. Where root may not make a user namespace, as below a
 # chroot, it becomes nobody and keeps root's rights to files.
 tool() {
@@ -198,7 +199,9 @@ tool() {
 [ "\$(id -u)" = 0 ] || user=--map-root-user
 exec unshare --mount \$user -- /bin/sh -c '
   servers=$cache/servers
-  mount -t overlay -o "lowerdir=\$servers/usr:/usr" lbmedic /usr && mount -t overlay -o "lowerdir=\$servers/etc:/etc" lbmedic /etc || exit
+  for dir in /usr/bin /usr/sbin /usr/lib /usr/share /etc; do
+    mount -t overlay -o "lowerdir=\$servers\$dir:\$dir" lbmedic \$dir || exit
+  done
   nobody="unshare --map-user=65534 --map-group=65534 -- setpriv"
   rights=+chown,+dac_override,+fowner,+kill
   unshare --user true 2>/dev/null || nobody="setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=\$rights --ambient-caps=\$rights"
