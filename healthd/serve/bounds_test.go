@@ -133,6 +133,23 @@ func TestAServiceThatDidNotChangeIsNotPrintedAgain(t *testing.T) {
 	}
 }
 
+// What changes no generation is printed anew all the same.
+func TestDetailsArePrintedAgain(t *testing.T) {
+	s := states(t)["pass"]
+	before := bind(s, nil)
+	old := before.services["web"].sheet(plainShape, insider)
+	verdict := s.Services[0].Checks[0].Verdict
+	verdict.Last = healthd.NewOutcome(s.At, 77*time.Millisecond, healthd.OK, "")
+	next := s.Update([]healthd.Change{{Service: "web", Check: "app", Verdict: verdict}}, s.At.Add(time.Second))
+	after := bind(next, before)
+	if next.Generation != s.Generation {
+		t.Fatal("the generation changed")
+	}
+	if now := after.services["web"].sheet(plainShape, insider); now == old || !strings.Contains(string(now.text), "77 ms") {
+		t.Errorf("printed is %s", now.text)
+	}
+}
+
 // While one caller renders what differs in details only, the others are given what is ready.
 func TestNobodyWaitsForDetails(t *testing.T) {
 	first := &healthd.Snapshot{Instance: "a", Generation: 1}

@@ -301,7 +301,7 @@ func TestAStopEndsWatchers(t *testing.T) {
 	if took := time.Since(begun); took > 5*time.Second {
 		t.Errorf("the stop took %s", took)
 	}
-	if got, err := stream.Recv(); status.Code(err) != codes.Unavailable {
+	if got, err := stream.Recv(); status.Code(err) != codes.Unavailable || !strings.Contains(err.Error(), "lbmedic stops") {
 		t.Errorf("%v, %v", got, err)
 	}
 }

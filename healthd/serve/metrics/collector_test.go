@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 
 	"github.com/lbmedic/lbmedic/healthd"
@@ -141,6 +142,17 @@ func TestEveryProbeIsCounted(t *testing.T) {
 	}
 }
 
+func TestWhatIsNotConfiguredIsNotKept(t *testing.T) {
+	c := New(Settings{Source: frozen{states(t)["pass"]}})
+	for i := range 1000 {
+		c.Report("web", fmt.Sprint("made up ", i), healthd.Outcome{})
+		c.Report(fmt.Sprint("made up ", i), "app", healthd.Outcome{})
+	}
+	if n := len(c.tally.checks); n != 0 {
+		t.Errorf("%d counts are kept before anybody asks", n)
+	}
+}
+
 func grep(text, part string) string {
 	var found []string
 	for line := range strings.Lines(text) {
@@ -175,7 +187,16 @@ func TestHostileNamesAreLabelsOfOneLine(t *testing.T) {
 			Verdict: healthd.Verdict{Last: healthd.NewOutcome(time.Unix(1, 0), 1, healthd.OK, "").Measured(1, name)}}, {Name: name},
 			{Name: "nan", Verdict: healthd.Verdict{Last: healthd.NewOutcome(time.Unix(1, 0), 1, healthd.OK, "").Measured(math.NaN(), "x")}}}})
 	}
-	text := scrape(t, New(Settings{Source: frozen{s}}))
+	c := New(Settings{Source: frozen{s}})
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(c)
+	if _, err := registry.Gather(); err != nil {
+		t.Error(err)
+	}
+	text := scrape(t, c)
+	if strings.Contains(text, "NaN") {
+		t.Error("a value is no number")
+	}
 	for line := range strings.Lines(text) {
 		if strings.HasPrefix(line, "lbmedic_evil") || strings.ContainsFunc(strings.TrimSuffix(line, "\n"), func(r rune) bool { return r < ' ' || r > '~' }) {
 			t.Errorf("%q", line)
