@@ -41,6 +41,9 @@ func NewWeights(dir string) (*Weights, error) {
 func (w *Weights) Weigh(service string, balancer netip.Addr, less bool) (owed bool, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if !less && len(w.owed.Services[service]) == 0 {
+		return false, nil
+	}
 	order := healthd.Ready
 	if less {
 		order = healthd.Drain

@@ -128,7 +128,13 @@ func (a *Agent) answer(c *conn) {
 	if err := c.CloseWrite(); err != nil {
 		return
 	}
-	_, _ = io.CopyN(io.Discard, c, maxUnread)
+	var unread [512]byte
+	for n := 0; n < maxUnread; {
+		m, err := c.Conn.Read(unread[:])
+		if n += m; err != nil {
+			return
+		}
+	}
 }
 
 // nameFrom reads the line that agent-send sends, or gives the default where none comes in time.

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -10,6 +11,8 @@ import (
 
 	"github.com/coreos/go-systemd/v22/activation"
 	"go.uber.org/zap"
+
+	"github.com/lbmedic/lbmedic/healthd/serve"
 )
 
 // sockets are the listening sockets that health is served on. One that was passed by whoever started the process is taken before a new one
@@ -62,7 +65,11 @@ func (s *sockets) open(name string, addr netip.AddrPort) (*socket, error) {
 		s.log.Info("a socket was passed", zap.String("for", name), zap.Stringer("address", p.Addr()))
 		return &socket{name, addr, p.TCPListener}, nil
 	}
-	l, err := net.Listen("tcp", addr.String())
+	listen := serve.Listen
+	if name == "grpc" { // its streams have no end of their own
+		listen = func(_ context.Context, address string) (net.Listener, error) { return net.Listen("tcp", address) }
+	}
+	l, err := listen(context.Background(), addr.String())
 	if err != nil {
 		return nil, fmt.Errorf("health.%s: %w; is another lbmedic running?", name, err)
 	}
