@@ -32,6 +32,7 @@ type wire struct {
 	met   error
 	conns []*wireEnd
 
+	deaf     bool                     // the driver does not hear ctx: its connections are closed when ctx is done
 	greeting func(first []byte) error // refuses what another protocol begins with, where the driver would wait for more; nil takes any
 	leaving  atomic.Bool              // the driver says goodbye now, and the server will end the connection
 }
@@ -61,6 +62,9 @@ func (w *wire) dial(ctx context.Context, network, address string) (net.Conn, err
 	end := &wireEnd{Conn: conn, wire: w}
 	if err := end.SetDeadline(time.Time{}); err != nil {
 		return nil, errors.Join(err, conn.Close())
+	}
+	if w.deaf {
+		end.release = context.AfterFunc(w.ctx, func() { _ = conn.Close() })
 	}
 	w.mu.Lock()
 	w.conns = append(w.conns, end)
@@ -111,8 +115,9 @@ func (w *wire) failed(start time.Time, awaited string, err error, secrets ...str
 // wireEnd is one connection of a wire.
 type wireEnd struct {
 	net.Conn
-	wire *wire
-	read int // bytes so far
+	wire    *wire
+	read    int         // bytes so far
+	release func() bool // where the wire is deaf
 }
 
 func (c *wireEnd) Read(p []byte) (int, error) {
@@ -146,8 +151,11 @@ func (c *wireEnd) SetWriteDeadline(t time.Time) error { return c.Conn.SetWriteDe
 // log. Then it resets, so that no TIME_WAIT stays on either side. A connection given up before, such as the one of a fallback
 // from TLS, ends in order.
 func (c *wireEnd) Close() error {
+	if c.release != nil {
+		c.release()
+	}
 	switch tcp, ok := c.Conn.(*net.TCPConn); {
-	case c.wire.ctx.Err() != nil:
+	case c.wire.ctx.Err() != nil, c.wire.deaf: // a deaf driver reads on by itself until the end
 	case c.wire.leaving.Load():
 		if c.Conn.SetReadDeadline(time.Now().Add(parting)) == nil {
 			_, _ = io.Copy(io.Discard, io.LimitReader(c.Conn, maxLineConn)) // what comes now is of no use

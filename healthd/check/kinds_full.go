@@ -6,6 +6,7 @@ package check
 var heavyKinds = map[string]Kind{
 	"mysql":    mysqlKind,
 	"postgres": postgresKind,
+	"rabbitmq": rabbitmqKind,
 }
 
 // absent names the kinds that this build lacks.
