@@ -156,22 +156,52 @@ func next(t *testing.T, stream rpc.ServerStreamingClient[health.HealthCheckRespo
 	}
 }
 
+// attended is a board that tells which generation its watcher has seen.
+type attended struct {
+	*probe.Board
+	seen chan uint64
+}
+
+func (a attended) Wait(ctx context.Context, after uint64) (*healthd.Snapshot, error) {
+	a.seen <- after
+	return a.Board.Wait(ctx, after)
+}
+
+// until returns once the watcher has looked at what the board holds now.
+func (a attended) until(t *testing.T) {
+	t.Helper()
+	for late := time.After(10 * time.Second); ; {
+		select {
+		case after := <-a.seen:
+			if after >= a.Latest().Generation {
+				return
+			}
+		case <-late:
+			t.Fatal("the watcher does not look")
+		}
+	}
+}
+
 func TestWatchSaysChangesOnly(t *testing.T) {
-	b := board(t, web("app", "orders"))
+	b := attended{board(t, web("app", "orders")), make(chan uint64, 100)}
 	client, _, _ := serving(t, Settings{Source: b})
 	stream, err := client.Watch(bounded(t), &health.HealthCheckRequest{Service: "web"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	next(t, stream, health.HealthCheckResponse_UNKNOWN)
-	report(b, healthd.OK, 1)
+	report(b.Board, healthd.OK, 1)
 	b.Report("web", "orders", healthd.NewOutcome(time.Now(), 1, healthd.OK, ""))
 	next(t, stream, health.HealthCheckResponse_SERVING)
-	report(b, healthd.Degraded, 3) // a new generation, and the same word
-	report(b, healthd.OK, 2)
-	report(b, healthd.Refused, 3)
+	before := b.Latest().Generation
+	report(b.Board, healthd.Degraded, 3) // a new generation, and the same word
+	b.until(t)
+	if b.Latest().Generation == before {
+		t.Fatal("a warning is no new generation")
+	}
+	report(b.Board, healthd.Refused, 3)
 	next(t, stream, health.HealthCheckResponse_NOT_SERVING) // and not SERVING again
-	report(b, healthd.OK, 2)
+	report(b.Board, healthd.OK, 2)
 	next(t, stream, health.HealthCheckResponse_SERVING)
 	for _, order := range []healthd.AdminState{healthd.Drain, healthd.Maint, healthd.Ready} {
 		if err := b.Order("web", healthd.Admin{State: order}); err != nil {
