@@ -199,6 +199,28 @@ func TestDampedVerdictIsBounded(t *testing.T) {
 	})
 }
 
+// A restart ends every count, and forgets neither a step of weight nor a hold.
+func TestRestartInterruptsWhatIsConsecutive(t *testing.T) {
+	v := Verdict{Status: Fail, Raw: Pass, Held: t0, Failing: t0, Streak: Streak{Fails: 2}, Pace: Pace{Steps: 2, Good: 7}, Flap: Flap{Penalty: 2, Damped: true}}
+	if got := v.resumed(); got.Raw != Fail || got.Streak != (Streak{}) || got.Pace != (Pace{Steps: 2}) || !got.Failing.IsZero() || got.Held != t0 || !got.Flap.Damped {
+		t.Errorf("got %+v", got)
+	}
+	if got := (Verdict{Pace: Pace{Steps: 200}}).resumed(); got.Pace.Steps != maxSteps {
+		t.Errorf("got %+v", got.Pace)
+	}
+}
+
+func TestAgeOfAVerdict(t *testing.T) {
+	for name, c := range map[string]struct {
+		measured time.Time
+		want     time.Duration
+	}{"a while ago": {t0.Add(-time.Minute), time.Minute}, "never": {time.Time{}, 0}, "in the future": {t0.Add(time.Minute), 0}} {
+		if got := (Verdict{Measured: c.measured}).Age(t0); got != c.want {
+			t.Errorf("%s: got %s, want %s", name, got, c.want)
+		}
+	}
+}
+
 // A clock that was set back, a rule that changed, or a file that lies hold nobody for ever.
 func TestHoldsFromTheFutureAreNone(t *testing.T) {
 	rule := Rule{Rise: 1, Fall: 1, HoldDown: time.Minute, Grace: time.Minute, Damping: Damping{Suppress: 1, HalfLife: time.Minute, MaxSuppress: time.Minute}}

@@ -45,7 +45,10 @@ func TestRingGivesThePercentilesOfTheLastAnswers(t *testing.T) {
 func TestRingCostsWhatItHolds(t *testing.T) {
 	var r Ring
 	for i := range 1000 {
-		r.Add(took(time.Millisecond, OK))
+		r.Add(took(time.Duration(i)*time.Millisecond, OK))
+		if l := r.Latency(); l.P99 < time.Duration(i*99/100-1)*time.Millisecond || i >= RingSize && l.P50 != time.Duration(i-RingSize/2)*time.Millisecond {
+			t.Fatalf("after %d: %+v", i, l)
+		}
 		if size := cap(r.micros); size > max(8, 2*(i+1)) || size > RingSize {
 			t.Fatalf("room for %d results after %d", size, i+1)
 		}

@@ -226,6 +226,16 @@ func TestRestartForgetsWhatIsTooOldOrFromTheFuture(t *testing.T) {
 	}
 }
 
+func TestServiceThatLostItsChecksPasses(t *testing.T) {
+	old := after(after(stack(), "web", "app", "xxx"), "api", "app", "xxx")
+	fresh := stack()
+	fresh.Services[0].Checks = nil // api's
+	s := Restart(fresh, old, old.At)
+	if status(t, s, "api") != "pass" || status(t, s, "web") != "fail, stale" {
+		t.Errorf("api %s, web %s", status(t, s, "api"), status(t, s, "web"))
+	}
+}
+
 func TestOrderIsForOneService(t *testing.T) {
 	s := stack()
 	next, ok := s.Order("web", Admin{State: Drain, Reason: "deploy"}, t0)

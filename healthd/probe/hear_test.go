@@ -31,16 +31,16 @@ func says(status healthd.Status) []healthd.Sighting {
 	return []healthd.Sighting{{Dependency: healthd.Dependency("tcp", "db:5432"), Status: status}, {Dependency: "tcp nobody:1", Status: healthd.Fail}}
 }
 
-// beats lets time pass, an interval at a time: the app passes, the database gives an outcome, and the siblings answer.
+// beats lets the time of its caller's bubble pass, an interval at a time: the app passes, the database gives an outcome, and the siblings answer.
 func beats(b *Board, n int, db healthd.Class, siblings map[string]healthd.Status) {
 	for range n {
 		b.Report("web", "app", healthd.NewOutcome(time.Now(), 0, healthd.OK, ""))
 		b.Report("web", "db", healthd.NewOutcome(time.Now(), 0, db, ""))
-		time.Sleep(DefaultInterval / 2)
+		<-time.After(DefaultInterval / 2)
 		for name, status := range siblings {
 			b.Hear(name, time.Now(), says(status))
 		}
-		time.Sleep(DefaultInterval / 2)
+		<-time.After(DefaultInterval / 2)
 	}
 }
 
