@@ -47,7 +47,7 @@ func newFarm(t *testing.T, prog peer.Program) *farm {
 		f.arrived <- struct{}{}
 		<-f.held
 	})
-	cfg := peer.HAProxyGlobal(dir) + "defaults\n    mode http\n    timeout client 20s\n    timeout server 20s\n    timeout connect 1s\n" +
+	cfg := peer.HAProxyGlobal(dir) + "defaults\n    mode http\n    timeout client 20s\n    timeout server 20s\n    timeout connect 1s\n    timeout check 5s\n" +
 		"frontend f\n    bind " + f.front + "\n    default_backend web\nbackend web\n    balance first\n"
 	for i := range 3 {
 		app := httptest.NewServer(handler)

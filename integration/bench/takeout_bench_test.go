@@ -73,7 +73,7 @@ func newTakeOut(t *testing.T, prog peer.Program) *takeOut {
 		fmt.Fprintf(&servers, "    server s%d %s check inter 100ms rise 1 fall 3\n", i, app.Listener.Addr())
 	}
 	dir := peertest.Dir(t)
-	config := peer.HAProxyGlobal(dir) + "defaults\n    mode http\n    timeout client 5s\n    timeout server 5s\n    timeout connect 1s\n" +
+	config := peer.HAProxyGlobal(dir) + "defaults\n    mode http\n    timeout client 5s\n    timeout server 5s\n    timeout connect 1s\n    timeout check 2s\n" +
 		"backend web\n" + servers.String()
 	h := peertest.HAProxy(t, prog, dir, config)
 	s := &takeOut{t: t, runtime: runtime.New(runtime.Settings{Address: h.Socket})}

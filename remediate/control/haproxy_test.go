@@ -100,7 +100,7 @@ func newStage(t *testing.T, prog peer.Program, policy remediate.Policy) *stage {
 		_, port, _ := net.SplitHostPort(f.server.Listener.Addr().String())
 		fmt.Fprintf(&lines, "    server s%d %s check port %s inter 100ms rise 1 fall 2\n", i, a.server.Listener.Addr(), port)
 	}
-	config := peer.HAProxyGlobal(dir) + "defaults\n    mode http\n    timeout client 5s\n    timeout server 5s\n    timeout connect 1s\n" +
+	config := peer.HAProxyGlobal(dir) + "defaults\n    mode http\n    timeout client 5s\n    timeout server 5s\n    timeout connect 1s\n    timeout check 2s\n" +
 		"frontend f\n    bind " + s.front + "\n    default_backend web\nbackend web\n    balance roundrobin\n" + lines.String()
 	s.haproxy = peertest.HAProxy(t, prog, dir, config)
 	s.runtime = runtime.New(runtime.Settings{Address: s.haproxy.Socket})

@@ -31,7 +31,7 @@ func users(t *testing.T, n int64, handler func(w http.ResponseWriter, r *http.Re
 	}))
 	defer server.Close()
 	tally := newTally(Calm)
-	l := newLoad(server.URL, 1000, true, tally)
+	l := newLoad(server.URL, 200, true, tally) // what a busy machine can serve too
 	err := under(l, func() error {
 		select {
 		case <-enough:

@@ -72,6 +72,7 @@ defaults
     timeout connect 1s
     timeout client 20s
     timeout server 20s
+    timeout check 5s
 frontend front
     bind ` + front + `
     default_backend web
