@@ -1,11 +1,15 @@
 package check
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -75,6 +79,59 @@ func manyFiles(n int) func(t *testing.T, dir string) {
 func readOnly(t *testing.T, dir string) {
 	if err := unix.Mount("", dir, "", unix.MS_REMOUNT|unix.MS_RDONLY, ""); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// hanging mounts a file system of FUSE that nobody serves, as a network file system is whose server is gone, and gives what ends it.
+func hanging(t *testing.T) (dir string, end func()) {
+	t.Helper()
+	peertest.Root(t)
+	fuse, err := os.OpenFile("/dev/fuse", os.O_RDWR, 0)
+	if err != nil {
+		t.Skip(err)
+	}
+	end = sync.OnceFunc(func() { _ = fuse.Close() })
+	dir = t.TempDir()
+	if err := unix.Mount("hanging", dir, "fuse", 0, fmt.Sprintf("fd=%d,rootmode=40000,user_id=0,group_id=0", fuse.Fd())); err != nil {
+		end()
+		t.Skipf("mount a file system of FUSE: %v", err)
+	}
+	t.Cleanup(func() {
+		end()
+		if err := unix.Unmount(dir, unix.MNT_DETACH); err != nil {
+			t.Errorf("unmount %s: %v", dir, err)
+		}
+	})
+	return dir, end
+}
+
+// A file system that hangs is a timeout, at the deadline; once it ends to hang, the next probe sees what became of it.
+func TestAFileSystemThatHangsIsATimeout(t *testing.T) {
+	for kind, target := range map[string]string{"disk": "", "file": "heartbeat"} {
+		t.Run(kind, func(t *testing.T) {
+			dir, end := hanging(t)
+			p, err := New(kind, []string{filepath.Join(dir, target)}, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			before := runtime.NumGoroutine()
+			for range 5 {
+				ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+				start := time.Now()
+				sees(t, p(ctx), healthd.TimedOut, " does not answer; its file system hangs")
+				if took := time.Since(start); took > 2*time.Second {
+					t.Errorf("the probe took %s of 50ms", took)
+				}
+				cancel()
+			}
+			if now := runtime.NumGoroutine(); now > before+2 { // one of ours, and room for one of the runtime
+				t.Errorf("%d calls hang", now-before)
+			}
+			end()
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			defer cancel()
+			sees(t, p(ctx), healthd.OwnFault, "not connected")
+		})
 	}
 }
 
