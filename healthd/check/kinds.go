@@ -19,6 +19,7 @@ var kinds = map[string]Kind{
 	"dns":         dnsKind,
 	"etcd":        etcdKind,
 	"exec":        execKind,
+	"fastcgi":     fastcgiKind,
 	"file":        fileKind,
 	"grpc":        grpcKind,
 	"http":        httpKind,
