@@ -185,7 +185,7 @@ func (b *Board) Report(service, check string, o healthd.Outcome) {
 	}
 	old, suspect := r.verdict, r.suspect()
 	r.take(o)
-	r.consult(&b.ear, o.At.Add(o.Took))
+	r.consult(service, &b.ear, o.At.Add(o.Took))
 	b.pend(k, r)
 	if !r.visible(old, suspect) && !b.marked(k) {
 		return

@@ -13,13 +13,18 @@ const maxSiblings = 256
 // ear holds what siblings said of the dependencies that are shared with them.
 type ear struct {
 	siblings []string                           // who is asked, sorted
+	of       map[string][]string                // by service, where not all of them are its siblings
 	words    map[string]map[string]healthd.Word // by dependency, then sibling
 }
 
-// about gives one word for each sibling.
-func (e *ear) about(dependency string) []healthd.Word {
-	words := make([]healthd.Word, len(e.siblings))
-	for i, s := range e.siblings {
+// about gives one word for each sibling of a service.
+func (e *ear) about(service, dependency string) []healthd.Word {
+	siblings, some := e.of[service]
+	if !some {
+		siblings = e.siblings
+	}
+	words := make([]healthd.Word, len(siblings))
+	for i, s := range siblings {
 		words[i] = e.words[dependency][s]
 	}
 	return words
@@ -38,6 +43,18 @@ func (b *Board) Siblings(names []string) {
 				delete(said, s)
 			}
 		}
+	}
+	b.reconsider(time.Now())
+}
+
+// SiblingsOf says which of those that Siblings names are siblings of which service, where a host has several services that others have not: the rest has
+// no say about their dependencies. A service that is not in it has them all.
+func (b *Board) SiblingsOf(services map[string][]string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.ear.of = map[string][]string{}
+	for service, names := range services {
+		b.ear.of[service] = slices.Compact(slices.Sorted(slices.Values(names)))
 	}
 	b.reconsider(time.Now())
 }
@@ -83,7 +100,7 @@ func (b *Board) reconsider(now time.Time) {
 			continue
 		}
 		before := r.suspect()
-		r.consult(&b.ear, now)
+		r.consult(k.service, &b.ear, now)
 		if r.suspect() != before {
 			changed = true
 			b.pend(k, r)

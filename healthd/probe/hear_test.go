@@ -124,6 +124,28 @@ func TestAnswersAgeWithoutAnybodyReporting(t *testing.T) {
 	})
 }
 
+// Siblings of another service of this host know nothing of this one's dependencies, and their silence about them is none.
+func TestOnlySiblingsOfTheServiceHaveASay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := shopBoard(t, "")
+		b.Siblings([]string{"a", "b", "c", "d", "e"})
+		agree := map[string]healthd.Status{"a": healthd.Pass, "b": healthd.Pass, "c": healthd.Unknown}
+		beats(b, 9, healthd.Refused, agree)
+		if told(b) != "warn[db]" {
+			t.Errorf("two of five: %s", told(b))
+		}
+		b.SiblingsOf(map[string][]string{"web": {"b", "a", "b"}, "batch": {"c", "d", "e"}})
+		beats(b, 2, healthd.Refused, agree)
+		if told(b) != "fail[]" {
+			t.Errorf("both of two: %s", told(b))
+		}
+		b.SiblingsOf(map[string][]string{"web": {}})
+		if told(b) != "warn[db]" {
+			t.Errorf("with none: %s", told(b))
+		}
+	})
+}
+
 // A host that was to blame does not come back into service because its sidecar starts anew and has not asked anybody yet.
 func TestBlameSurvivesARestartUntilSiblingsCanBeAsked(t *testing.T) {
 	dir := t.TempDir()

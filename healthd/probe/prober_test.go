@@ -112,6 +112,32 @@ func TestProbesOfManyChecksAreSpread(t *testing.T) {
 	})
 }
 
+// The first round of many checks is spread over a time that grows with them, and over no more than that.
+func TestFirstRoundOfManyChecksIsSpread(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const checks = 4000
+		svc := Service{Name: "web"}
+		for range checks {
+			svc.Checks = append(svc.Checks, Check{Name: "c", Interval: 10 * time.Second, Probe: passes})
+		}
+		var n notebook
+		start := time.Now()
+		stop := running(t, NewProbers([]Service{svc}, &n).Run)
+		time.Sleep(firstWithin + checks*firstEach)
+		stop()
+		got := n.outcomes()
+		late := 0
+		for _, o := range got {
+			if o.At.Sub(start) > firstWithin {
+				late++
+			}
+		}
+		if len(got) != checks || late < checks/2 {
+			t.Errorf("%d of %d were probed in the first round, %d of them later than a few would be", len(got), checks, late)
+		}
+	})
+}
+
 func TestProbesDoNotPileUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var inFlight, most, made atomic.Int32

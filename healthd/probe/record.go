@@ -40,9 +40,9 @@ func (r *record) take(o healthd.Outcome) {
 }
 
 // consult asks what the siblings said.
-func (r *record) consult(e *ear, now time.Time) {
+func (r *record) consult(service string, e *ear, now time.Time) {
 	if r.dependency != "" {
-		r.sharing = r.sharing.Step(r.verdict, e.about(r.dependency), r.interval, now)
+		r.sharing = r.sharing.Step(r.verdict, e.about(service, r.dependency), r.interval, now)
 	}
 }
 
