@@ -34,6 +34,7 @@ type Controller struct {
 	turn    chan struct{}                  // holds one token: one round or one order at a time, one actor (S6)
 	notDone map[remediate.Target]time.Time // by turn: since when a command of unknown outcome reads as not carried out
 	missing map[remediate.Target]time.Time // by turn: since when a server on which an order stands is gone
+	held    map[held]time.Time             // by turn: what was held back lately, and when it last was
 	noted   bool                           // by turn: the last round noted something new
 
 	mu   sync.Mutex // guards what follows; nothing is written to disk while it is held
@@ -49,13 +50,13 @@ func New(s Settings, b Balancer, book *Book, sidecars *Sidecars, log *zap.Logger
 	}
 	return &Controller{settings: s, balancer: b, book: book, sidecars: sidecars, log: log.With(zap.String("balancer", s.Name)),
 		wake: make(chan struct{}, 1), looked: make(chan struct{}), turn: make(chan struct{}, 1), plan: map[string]remediate.Plan{},
-		notDone: map[remediate.Target]time.Time{}, missing: map[remediate.Target]time.Time{}}
+		notDone: map[remediate.Target]time.Time{}, missing: map[remediate.Target]time.Time{}, held: map[held]time.Time{}}
 }
 
 // Inherit has c go on where old, which works the same balancer, is: it takes over what old last saw and planned, and
 // shares its turn, so that of the two one acts at a time. It comes before c is used.
 func (c *Controller) Inherit(old *Controller) {
-	c.turn, c.notDone, c.missing = old.turn, old.notDone, old.missing
+	c.turn, c.notDone, c.missing, c.held = old.turn, old.notDone, old.missing, old.held
 	old.mu.Lock()
 	defer old.mu.Unlock()
 	c.seen, c.plan, c.err = old.seen, old.plan, old.err

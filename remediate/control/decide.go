@@ -2,6 +2,8 @@ package control
 
 import (
 	"fmt"
+	"maps"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -18,35 +20,38 @@ func (c *Controller) decide(seen Observation) []remediate.Plan {
 		plan[b.Name] = plans[i]
 	}
 	c.mu.Lock()
-	before := c.plan
 	c.plan = plan
 	c.mu.Unlock()
-	c.tell(before, plans)
+	c.tell(plans, seen.At)
 	return plans
 }
 
 // maxTold is how many steps that are held back are told in one round; a count stands for the rest.
 const maxTold = 20
 
-// tell tells people what is held back now and was not before.
-func (c *Controller) tell(before map[string]remediate.Plan, plans []remediate.Plan) {
-	type held struct {
-		target remediate.Target
-		want   remediate.Verb
-		reason remediate.Reason
-	}
-	told := map[held]bool{}
-	for _, p := range before {
-		for _, h := range p.Hold {
-			told[held{h.Target, h.Want, h.Reason}] = true
-		}
-	}
+// held is one step that is held back, for one reason.
+type held struct {
+	target remediate.Target
+	want   remediate.Verb
+	reason remediate.Reason
+}
+
+// heldAgain is how long a step must not have been held back before that is news again: what comes and goes, as with a sidecar that flaps, is
+// told once.
+const heldAgain = 5 * time.Minute
+
+// tell tells people what is held back now and was not lately.
+func (c *Controller) tell(plans []remediate.Plan, now time.Time) {
+	maps.DeleteFunc(c.held, func(_ held, last time.Time) bool { return now.Sub(last) > heldAgain })
 	var news []Sighting
 	more := 0
 	for _, p := range plans {
 		for _, h := range p.Hold {
+			what := held{h.Target, h.Want, h.Reason}
+			_, told := c.held[what]
+			c.held[what] = now
 			switch {
-			case told[held{h.Target, h.Want, h.Reason}]:
+			case told:
 			case len(news) == maxTold:
 				more++
 			default:

@@ -3,6 +3,8 @@ package control
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -13,6 +15,8 @@ import (
 
 // Sidecars follows the sidecars of all servers, by one long poll each, for all controllers of a process.
 type Sidecars struct {
+	Saw func(...Sighting) // hears which sidecars went silent, and which answer again; nil: nobody. Set before the first Follow
+
 	client *client.Client
 	ctx    context.Context
 	stop   context.CancelFunc
@@ -26,10 +30,15 @@ type sidecar struct {
 	cancel   context.CancelFunc
 	wake     map[string]func() // by balancer: who wants to know
 	evidence remediate.Evidence
-	heard    bool // it has answered, or asking it has failed
-	known    bool // it has answered before
-	foreign  bool // something else answers there
+	heard    bool      // it has answered, or asking it has failed
+	known    bool      // it has answered before
+	foreign  bool      // something else answers there
+	silent   time.Time // since when it does not answer; zero: it does
+	missed   bool      // and that was told
 }
+
+// missedAfter is how long a sidecar that has answered before may be silent until that is told: a restart takes less.
+const missedAfter = 3 * time.Second
 
 // NewSidecars makes an empty set; Close ends what Follow starts.
 func NewSidecars(c *client.Client) *Sidecars {
@@ -55,7 +64,7 @@ func (s *Sidecars) Follow(balancer string, urls map[string]bool, wake func()) {
 			s.all[url] = sc
 			var ctx context.Context
 			ctx, sc.cancel = context.WithCancel(s.ctx)
-			s.done.Go(func() { s.client.Follow(ctx, url, func(a client.Answer, err error) { s.hear(sc, a, err) }) })
+			s.done.Go(func() { s.client.Follow(ctx, url, func(a client.Answer, err error) { s.hear(url, sc, a, err) }) })
 		}
 		sc.wake[balancer] = wake
 	}
@@ -74,7 +83,7 @@ func (s *Sidecars) Follow(balancer string, urls map[string]bool, wake func()) {
 func (s *Sidecars) Forget(balancer string) { s.Follow(balancer, nil, nil) }
 
 // hear takes one answer. What does not answer is unknown, never failing (S9).
-func (s *Sidecars) hear(sc *sidecar, a client.Answer, err error) {
+func (s *Sidecars) hear(url string, sc *sidecar, a client.Answer, err error) {
 	e := remediate.Evidence{At: time.Now()}
 	switch {
 	case err != nil:
@@ -88,6 +97,7 @@ func (s *Sidecars) hear(sc *sidecar, a client.Answer, err error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.tell(url, sc, err, time.Now())
 	sc.foreign = errors.Is(err, client.ErrNotSidecar)
 	sc.known = sc.known || err == nil
 	changed := !sc.heard || sc.evidence.Status != e.Status || sc.evidence.Stale != e.Stale
@@ -97,6 +107,30 @@ func (s *Sidecars) hear(sc *sidecar, a client.Answer, err error) {
 		for _, wake := range sc.wake {
 			wake()
 		}
+	}
+}
+
+// tell writes down that a sidecar died and that it is back, for each balancer that has servers beside it.
+func (s *Sidecars) tell(url string, sc *sidecar, err error, now time.Time) {
+	what, detail := "", ""
+	switch {
+	case err == nil && sc.missed:
+		what, detail = "sidecar-back", "it was silent for "+now.Sub(sc.silent).Round(time.Second).String()
+		fallthrough
+	case err == nil:
+		sc.silent, sc.missed = time.Time{}, false
+	case !sc.known:
+	case sc.silent.IsZero():
+		sc.silent = now
+	case !sc.missed && now.Sub(sc.silent) >= missedAfter:
+		sc.missed = true
+		what, detail = "sidecar-silent", "its servers are left as they are: "+healthd.Line(err.Error(), healthd.MaxDetail)
+	}
+	if what == "" || s.Saw == nil {
+		return
+	}
+	for _, balancer := range slices.Sorted(maps.Keys(sc.wake)) {
+		s.Saw(Sighting{Balancer: balancer, Target: healthd.Line(url, healthd.MaxDetail), What: what, Detail: detail})
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"sync"
 
 	"go.uber.org/zap"
@@ -180,7 +181,7 @@ func (p *ports) over(s *server) {
 	if s.socket == nil || p.open[s.name] == s.socket {
 		return
 	}
-	if err := s.socket.drop(); err != nil && !errors.Is(err, net.ErrClosed) {
+	if err := s.socket.drop(); err != nil && !errors.Is(err, os.ErrClosed) {
 		p.log.Warn("close what health was served on", zap.String("port", s.name), zap.Stringer("address", s.addr), zap.Error(err))
 	}
 }
@@ -208,7 +209,7 @@ func (p *ports) close() error {
 	defer p.mu.Unlock()
 	var errs []error
 	for _, s := range p.open {
-		errs = append(errs, s.master.Close())
+		errs = append(errs, s.close())
 	}
 	clear(p.open)
 	return errors.Join(errs...)

@@ -82,7 +82,7 @@ func newSidecar(h *config.Health, dir, version string, log *zap.Logger) (s *side
 func (s *sidecar) close() error {
 	var errs []error
 	for _, opened := range s.opened {
-		errs = append(errs, opened.master.Close())
+		errs = append(errs, opened.close())
 	}
 	return errors.Join(errs...)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"slices"
 	"sync"
 
@@ -33,9 +34,18 @@ type passed struct {
 
 // A socket is one of them, in use under a name.
 type socket struct {
-	name   string
-	addr   netip.AddrPort
-	master *net.TCPListener
+	name  string
+	addr  netip.AddrPort
+	file  *os.File         // for as long as the address is ours
+	first *net.TCPListener // for the first server; nil once it has it
+}
+
+func newSocket(name string, addr netip.AddrPort, l *net.TCPListener) (*socket, error) {
+	f, err := l.File()
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("health.%s: %w", name, err), l.Close())
+	}
+	return &socket{name, addr, f, l}, nil
 }
 
 // newSockets takes what was passed to this process ($LISTEN_FDS), which nothing else in it may do.
@@ -63,7 +73,7 @@ func newSockets(log *zap.Logger) (*sockets, error) {
 func (s *sockets) open(name string, addr netip.AddrPort) (*socket, error) {
 	if p, ok := s.take(addr); ok {
 		s.log.Info("a socket was passed", zap.String("for", name), zap.Stringer("address", p.Addr()))
-		return &socket{name, addr, p.TCPListener}, nil
+		return newSocket(name, addr, p.TCPListener)
 	}
 	listen := serve.Listen
 	if name == "grpc" { // its streams have no end of their own
@@ -73,7 +83,10 @@ func (s *sockets) open(name string, addr netip.AddrPort) (*socket, error) {
 	if err != nil {
 		return nil, fmt.Errorf("health.%s: %w; is another lbmedic running?", name, err)
 	}
-	opened := &socket{name, addr, l.(*net.TCPListener)} // what a listen on tcp returns
+	opened, err := newSocket(name, addr, l.(*net.TCPListener)) // what a listen on tcp returns
+	if err != nil {
+		return nil, err
+	}
 	if err := storeSocket(opened); err != nil {
 		s.log.Warn("a restart will refuse connections for a moment: systemd does not keep the socket", zap.String("for", name), zap.Error(err))
 	}
@@ -135,18 +148,27 @@ func (s *sockets) release(wanted []port) error {
 }
 
 // share gives one more listener on the same socket. Two that accept from it take turns, so that a server can be replaced by another
-// while neither a waiting nor a new connection is lost.
+// while neither a waiting nor a new connection is lost. The first is as it was opened; of others Go does not know how they were.
 func (s *socket) share() (net.Listener, error) {
-	f, err := s.master.File()
-	if err != nil {
-		return nil, fmt.Errorf("share the socket of health.%s: %w", s.name, err)
+	if l := s.first; l != nil {
+		s.first = nil
+		return l, nil
 	}
-	l, err := net.FileListener(f)
-	if err = errors.Join(err, f.Close()); err != nil {
+	l, err := net.FileListener(s.file)
+	if err != nil {
 		return nil, fmt.Errorf("share the socket of health.%s: %w", s.name, err)
 	}
 	return l, nil
 }
 
+// close gives up what no server has.
+func (s *socket) close() error {
+	err := s.file.Close()
+	if s.first != nil {
+		err = errors.Join(err, s.first.Close())
+	}
+	return err
+}
+
 // drop ends the socket for good: the next process does not get it either.
-func (s *socket) drop() error { return errors.Join(s.master.Close(), forgetSocket(s.stored())) }
+func (s *socket) drop() error { return errors.Join(s.close(), forgetSocket(s.stored())) }

@@ -36,7 +36,7 @@ func storeSocket(s *socket) error {
 	if err != nil {
 		return err
 	}
-	raw, err := s.master.SyscallConn()
+	raw, err := s.file.SyscallConn()
 	if err != nil {
 		return errors.Join(err, unix.Close(to))
 	}
