@@ -115,7 +115,7 @@ func TestProbesOfManyChecksAreSpread(t *testing.T) {
 // The first round of many checks is spread over a time that grows with them, and over no more than that.
 func TestFirstRoundOfManyChecksIsSpread(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		const checks = 4000
+		const checks = 2000
 		svc := Service{Name: "web"}
 		for range checks {
 			svc.Checks = append(svc.Checks, Check{Name: "c", Interval: 10 * time.Second, Probe: passes})
