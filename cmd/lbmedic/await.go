@@ -118,7 +118,7 @@ func (p *progress) done(text string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.close()
-	_ = p.say("%s", text) // a pipe that was closed shows at the next write
+	_ = p.say("%s", plain(text)) // a pipe that was closed shows at the next write
 }
 
 // note says something that --quiet does not hide.

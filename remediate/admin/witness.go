@@ -40,6 +40,7 @@ const (
 	maxControllers = 32
 	askTime        = 5 * time.Second
 	maxWitness     = 1 << 20 // of an answer, in bytes
+	maxTold        = 64      // rows of one controller that are passed on; all of them count
 )
 
 // NewWitnesses reads the certificates; it does not connect. Every mistake in the settings is told.
@@ -120,7 +121,15 @@ func (w *Witnesses) askOne(ctx context.Context, u *url.URL, at []netip.AddrPort)
 		ack.Detail = healthd.Line(oneLine(err), healthd.MaxDetail)
 		return ack
 	}
-	ack.State, ack.Detail, ack.Servers = furthest(answer.State, answer.State), healthd.Line(answer.Detail, healthd.MaxDetail), answer.Servers
+	ack.State, ack.Detail = answer.State, healthd.Line(answer.Detail, healthd.MaxDetail)
+	if _, ok := distance[ack.State]; !ok {
+		ack.State, ack.Detail = WitnessUnknown, "its answer has a state that is not known here: "+healthd.Line(string(answer.State), 40)
+	}
+	for _, s := range answer.Servers[:min(len(answer.Servers), maxTold)] {
+		s.Detail = healthd.Line(s.Detail, healthd.MaxDetail)
+		ack.Servers = append(ack.Servers, s)
+		ack.State = furthest(ack.State, WitnessState(s.State)) // an answer that contradicts itself confirms nothing
+	}
 	if ack.State == WitnessAbsent {
 		ack.Detail = "it has no server at " + joined(at)
 	}
