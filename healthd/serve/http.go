@@ -21,22 +21,24 @@ type Limits struct {
 
 // HTTPSettings of an HTTP.
 type HTTPSettings struct {
-	Source  Source
-	Limits  Limits
-	Tokens  []string     // whose holders are told details, by `Authorization: Bearer TOKEN`; several, so that they can be rotated
-	Views   *Views       // hears what balancers say of themselves with their checks; nil hears nothing
-	Metrics http.Handler // answers /metrics, to those who are told details; nil: there is none
+	Source     Source
+	Limits     Limits
+	Tokens     []string     // whose holders are told details, by `Authorization: Bearer TOKEN`; several, so that they can be rotated
+	TokensOnly bool         // loopback callers are strangers: for a host with a proxy that does not name its callers
+	Views      *Views       // hears what balancers say of themselves with their checks; nil hears nothing
+	Metrics    http.Handler // answers /metrics, to those who are told details; nil: there is none
 }
 
 // HTTP serves /health and its kin; see ServeHTTP.
 type HTTP struct {
-	source  Source
-	books   press[book]
-	limits  Limits
-	tokens  Tokens
-	views   *Views
-	metrics http.Handler
-	waiting atomic.Int64
+	source     Source
+	books      press[book]
+	limits     Limits
+	tokens     Tokens
+	tokensOnly bool
+	views      *Views
+	metrics    http.Handler
+	waiting    atomic.Int64
 }
 
 const (
@@ -50,7 +52,7 @@ const (
 
 // NewHTTP makes the server; Run starts it.
 func NewHTTP(s HTTPSettings) *HTTP {
-	h := &HTTP{source: s.Source, limits: s.Limits, tokens: NewTokens(s.Tokens), views: s.Views, metrics: s.Metrics}
+	h := &HTTP{source: s.Source, limits: s.Limits, tokens: NewTokens(s.Tokens), tokensOnly: s.TokensOnly, views: s.Views, metrics: s.Metrics}
 	h.books.source = s.Source
 	h.books.render = func(s *healthd.Snapshot) *book {
 		var before *book

@@ -68,7 +68,7 @@ func (d *desk) insider(ctx context.Context) bool {
 		return true
 	}
 	c := connOf(ctx)
-	return c != nil && c.Local() && !serve.Forwarded(func(name string) bool { return len(md.Get(name)) > 0 })
+	return !d.settings.TokensOnly && c != nil && c.Local() && !serve.Forwarded(func(name string) bool { return len(md.Get(name)) > 0 })
 }
 
 // Watch sends the status at once and whenever it has changed, until the caller has gone or we stop. A service that is not known

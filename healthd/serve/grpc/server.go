@@ -20,9 +20,10 @@ import (
 
 // Settings of a Server.
 type Settings struct {
-	Source serve.Source
-	Limits serve.Limits // Waiting bounds the Watch streams
-	Tokens []string     // whose holders are told the names of the services by List, from metadata `authorization: Bearer TOKEN`
+	Source     serve.Source
+	Limits     serve.Limits // Waiting bounds the Watch streams
+	TokensOnly bool         // loopback callers are strangers
+	Tokens     []string     // whose holders are told the names of the services by List, from metadata `authorization: Bearer TOKEN`
 }
 
 // Server answers over gRPC without TLS.

@@ -234,6 +234,10 @@ func TestListTellsStrangersNoNames(t *testing.T) {
 			t.Errorf("%s: %v, %v", name, got, err)
 		}
 	}
+	strict, _, _ := serving(t, Settings{Source: b, TokensOnly: true})
+	if got, err := strict.List(bounded(t), &health.HealthListRequest{}); err != nil || len(got.Statuses) != 1 {
+		t.Errorf("loopback where only tokens count: %v, %v", got, err)
+	}
 	many := &healthd.Snapshot{}
 	for i := range maxListed {
 		many.Services = append(many.Services, healthd.Service{Name: fmt.Sprintf("s%04d", i), Status: healthd.Pass})

@@ -211,11 +211,7 @@ func TestHostileNamesAreLabelsOfOneLine(t *testing.T) {
 // lint holds the answer against Prometheus's own tool.
 func lint(t *testing.T, text string) {
 	t.Helper()
-	promtool, err := exec.LookPath("promtool")
-	if err != nil {
-		peertest.Missing(t, "promtool is not installed; Debian's package prometheus has it")
-		return
-	}
+	promtool := peertest.Tool(t, "promtool")
 	cmd := exec.CommandContext(t.Context(), promtool, "check", "metrics")
 	cmd.Stdin = bytes.NewBufferString(text)
 	out, err := cmd.CombinedOutput()
