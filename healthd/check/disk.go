@@ -105,7 +105,7 @@ func usedOf(f unix.Statfs_t) float64 {
 }
 
 func (r diskRule) judge(path string, d diskState) []finding {
-	size := float64(d.fs.Bsize)
+	size := float64(max(d.fs.Frsize, 1)) // of FUSE and some network file systems f_bsize is another size than that of a block
 	left := float64(d.fs.Bavail) * size
 	total := float64(d.fs.Blocks) * size
 	used := usedOf(d.fs)

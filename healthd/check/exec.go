@@ -19,8 +19,9 @@ import (
 
 // execKind runs a program, without a shell.
 var execKind = Kind{
-	Doc:         "a program ends with 0; only where nobody but root and lbmedic's own user could have written the program or the configuration",
-	Target:      Option{Doc: "the absolute path of the program, and its arguments", Type: Text, List: true, Secret: true},
+	Doc: "a program ends with 0; only where nobody but root and lbmedic's own user could have written the program or the configuration",
+	Target: Option{Doc: "the absolute path of the program, and its arguments; it has three quarters of the timeout, no setuid bit counts, " +
+		"and all that it starts is killed with it", Type: Text, List: true, Secret: true},
 	Measurement: "result",
 	Example:     "{exec: [/usr/lib/nagios/plugins/check_load, -w, '5,4,3'], user: nobody}",
 	Options: []Option{
@@ -103,7 +104,7 @@ func confinement(name string) (*child.Confinement, error) {
 	return c, nil
 }
 
-// runExec runs the program and judges how it ended. It gets a little less time than the probe has, in which it can be killed.
+// runExec runs the program and judges how it ended. It gets three quarters of the probe's time: an eighth is for TERM, another for KILL.
 func runExec(ctx context.Context, start time.Time, c child.Command, plain bool) healthd.Outcome {
 	if deadline, ok := ctx.Deadline(); ok {
 		c.Grace = max(time.Millisecond, min(child.DefaultGrace, time.Until(deadline)/8))

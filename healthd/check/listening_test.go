@@ -157,8 +157,21 @@ func FuzzReadTable(f *testing.F) {
 	})
 }
 
+func TestTheOverflowsAreRead(t *testing.T) {
+	n, ok := overflowsOf("/proc")
+	if want := parseNetstat("TcpExt: A ListenOverflows B\nTcpExt: 1 17 3\nIpExt: ListenOverflows\nIpExt: 5\n"); !ok || want["ListenOverflows"] != 17 || want["B"] != 3 {
+		t.Errorf("this host has %d, %v; a made-up one %v", n, ok, want)
+	}
+}
+
 func FuzzParseNetstat(f *testing.F) {
 	f.Add("TcpExt: SyncookiesSent ListenOverflows\nTcpExt: 0 17\nIpExt: InNoRoutes\nIpExt: 0\n")
 	f.Add("TcpExt: a\nTcpExt: 1 2 3")
-	f.Fuzz(func(t *testing.T, text string) { parseNetstat(text) })
+	f.Fuzz(func(t *testing.T, text string) {
+		for name, n := range parseNetstat(text) {
+			if !strings.Contains(text, name) || !strings.Contains(text, "TcpExt:") {
+				t.Errorf("%q gives %s %d", text, name, n)
+			}
+		}
+	})
 }
