@@ -125,10 +125,11 @@ func (w *Witnesses) askOne(ctx context.Context, u *url.URL, at []netip.AddrPort)
 	if _, ok := distance[ack.State]; !ok {
 		ack.State, ack.Detail = WitnessUnknown, "its answer has a state that is not known here: "+healthd.Line(string(answer.State), 40)
 	}
-	for _, s := range answer.Servers[:min(len(answer.Servers), maxTold)] {
-		s.Detail = healthd.Line(s.Detail, healthd.MaxDetail)
-		ack.Servers = append(ack.Servers, s)
+	for _, s := range answer.Servers {
 		ack.State = furthest(ack.State, WitnessState(s.State)) // an answer that contradicts itself confirms nothing
+		if s.Detail = healthd.Line(s.Detail, healthd.MaxDetail); len(ack.Servers) < maxTold {
+			ack.Servers = append(ack.Servers, s)
+		}
 	}
 	if ack.State == WitnessAbsent {
 		ack.Detail = "it has no server at " + joined(at)
