@@ -23,6 +23,7 @@ var kinds = map[string]Kind{
 	"file":        fileKind,
 	"grpc":        grpcKind,
 	"http":        httpKind,
+	"lbmedic":     lbmedicKind,
 	"ldap":        ldapKind,
 	"listening":   listeningKind,
 	"load":        loadKind,
