@@ -146,6 +146,24 @@ func TestOnlySiblingsOfTheServiceHaveASay(t *testing.T) {
 	})
 }
 
+// A probe that ended a moment before an answer came, and is reported a moment after, takes no answer for one from the future.
+func TestAnswersThatOvertakeAnOutcomeCount(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := shopBoard(t, "")
+		agree := map[string]healthd.Status{"a": healthd.Pass, "b": healthd.Pass}
+		beats(b, 9, healthd.Refused, agree)
+		ended := time.Now()
+		time.Sleep(time.Millisecond)
+		for name := range agree {
+			b.Hear(name, time.Now(), says(healthd.Pass))
+		}
+		b.Report("web", "db", healthd.NewOutcome(ended, 0, healthd.Refused, ""))
+		if told(b) != "fail[]" {
+			t.Errorf("got %s", told(b))
+		}
+	})
+}
+
 // A host that was to blame does not come back into service because its sidecar starts anew and has not asked anybody yet.
 func TestBlameSurvivesARestartUntilSiblingsCanBeAsked(t *testing.T) {
 	dir := t.TempDir()
