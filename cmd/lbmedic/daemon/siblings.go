@@ -26,7 +26,8 @@ type siblings struct {
 	log    *zap.Logger
 
 	mu     sync.Mutex
-	others []string // the hosts that are not this one
+	others []string            // the hosts that are not this one
+	of     map[string][]string // of them, by service
 }
 
 // minAsk is the least time between two questions to one sibling.
@@ -36,12 +37,17 @@ const minAsk = 50 * time.Millisecond
 const maxOthers = 256
 
 func newSiblings(h *config.Health, services []probe.Service, board *probe.Board, c *client.Client, log *zap.Logger) *siblings {
-	s := &siblings{board: board, client: c, urls: map[string]string{}, known: map[string]string{}, log: log}
+	s := &siblings{board: board, client: c, urls: map[string]string{}, known: map[string]string{}, of: map[string][]string{}, log: log}
 	for _, service := range h.Services {
+		s.of[service.Name] = nil
 		for _, text := range service.Siblings {
-			if u, err := url.Parse(text); err == nil { // the configuration has seen to it
-				s.urls[u.Scheme+"://"+u.Host] = text
+			u, err := url.Parse(text)
+			if err != nil {
+				continue // the configuration has none of these
 			}
+			host := u.Scheme + "://" + u.Host
+			s.urls[host] = text
+			s.of[service.Name] = append(s.of[service.Name], host)
 		}
 	}
 	for host := range s.urls {
@@ -64,7 +70,7 @@ func newSiblings(h *config.Health, services []probe.Service, board *probe.Board,
 func (s *siblings) run(ctx context.Context) {
 	s.mu.Lock()
 	others := slices.Clone(s.others)
-	s.board.Siblings(others)
+	s.name()
 	s.mu.Unlock()
 	if len(s.known) == 0 {
 		return
@@ -144,10 +150,20 @@ func (s *siblings) named(sightings []healthd.Sighting) []healthd.Sighting {
 	return named
 }
 
-// isOurselves takes a host off the list: one list for all hosts names each of them, and nobody is a witness of his own.
+// name tells the board who there is.
+func (s *siblings) name() {
+	s.board.Siblings(s.others)
+	s.board.SiblingsOf(s.of)
+}
+
+// isOurselves takes a host off the lists: one list for all hosts names each of them, and nobody is a witness of his own.
 func (s *siblings) isOurselves(host string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.others = slices.DeleteFunc(s.others, func(o string) bool { return o == host })
-	s.board.Siblings(s.others)
+	is := func(o string) bool { return o == host }
+	s.others = slices.DeleteFunc(s.others, is)
+	for service, hosts := range s.of {
+		s.of[service] = slices.DeleteFunc(hosts, is)
+	}
+	s.name()
 }
