@@ -37,7 +37,7 @@ func TestHTTPAsksARealNginxOverTLS(t *testing.T) {
 		"right":          {"/", trust(options{}), healthd.OK, "status 200"},
 		"json":           {"/", trust(options{"json": {"status = UP", "lag < 5"}}), healthd.OK, "status 200"},
 		"other json":     {"/", trust(options{"json": {"status = UP", "lag < 3"}}), healthd.WrongAnswer, "status 200, but lag is 3, expected < 3"},
-		"no json":        {"/name", trust(options{"json": {"status = UP"}}), healthd.WrongAnswer, "status 200, but the body is no json"},
+		"no json":        {"/name", trust(options{"host": {"app.test"}, "json": {"status = UP"}}), healthd.WrongAnswer, "status 200, but the body is no json"},
 		"status":         {"/gone", trust(options{}), healthd.WrongAnswer, "status 410, expected 200 to 399"},
 		"name of host":   {"/name", trust(options{"host": {"app.test"}, "expect": {"app.test app.test"}}), healthd.OK, "status 200"},
 		"name apart":     {"/name", trust(options{"host": {"shop.test"}, "tls_name": {"app.test"}, "expect": {"shop.test app.test"}}), healthd.OK, "status 200"},
