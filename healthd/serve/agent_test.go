@@ -118,6 +118,7 @@ func TestAgentChoosesTheServiceByWhatIsSent(t *testing.T) {
 	for name, c := range map[string]struct{ address, send, want string }{
 		"by name":                {address, "api\n", "down #app: seen refused\n"},
 		"with carriage return":   {address, "api\r\n", "down #app: seen refused\n"},
+		"with its row":           {address, "api api/w1\n", "down #app: seen refused\n"},
 		"silence is the default": {address, "", "up\n"},
 		"half a line":            {address, "ap", "up\n"},
 		"unknown":                {address, "nobody\n", ""},

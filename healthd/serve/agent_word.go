@@ -23,11 +23,11 @@ type DrainWord string
 // The words, measured on HAProxy 2.2.9, 2.6.12, 3.0.11 and 3.2.26 alike. Either stops new sessions under every algorithm, leaves
 // users of a cookie or a stick rule on the server, and is forgotten by a reload until the next check of the agent.
 const (
-	// DrainByState is an admin state: it shows as DRAIN and is logged. But each answer "drain" ends a maint that an operator set
+	// DrainByState is an admin state: it shows as DRAIN, is logged, and servers that `track` the server follow. But each answer "drain" ends a maint that an operator set
 	// meanwhile, and the "ready" that undoes it ends an operator's drain or maint.
 	DrainByState DrainWord = "drain"
-	// DrainByWeight is weight 0: an operator's drain and maint stand whatever we say, but it shows as UP with weight 0, and the "100%" that
-	// undoes it replaces a weight that an operator set.
+	// DrainByWeight is weight 0: an operator's drain and maint stand whatever we say, but it shows as UP with weight 0, servers that `track`
+	// the server do not follow, and the "100%" that undoes it replaces a weight that an operator set.
 	DrainByWeight DrainWord = "0%"
 )
 
@@ -118,7 +118,7 @@ func (a *Agent) weigh(s said, about *healthd.Service, drained bool, row string, 
 		if s.ready || owed { // who heard of no drain is not slowed down
 			percent = min(percent, slowStep(about.Admin, a.settings.SlowStart, now))
 		}
-		if percent < 100 && !a.settings.Views.Steps(peer, about.Name, row, now) {
+		if percent < 100 && !a.settings.Views.steps(asker{peer, about.Name, row, !a.settings.Send}, now) {
 			percent = 100
 		}
 	}

@@ -155,7 +155,7 @@ func TestTheInitialWeightIsKnownFromTheTimeBeforeItWasLowered(t *testing.T) {
 				v.tell(lb, "web", c.told[i])
 				v.Hear(lb, "web", state("web/w1", weight), start.Add(time.Duration(i)*time.Second))
 			}
-			if got := v.Steps(lb, "web", "", start); got != c.steps {
+			if got := v.steps(asker{lb, "web", "", true}, start); got != c.steps {
 				t.Errorf("steps %v: %+v", got, v.All())
 			}
 			if all := v.All(); len(all) > 0 && all[0].Coarse != c.coarse {
@@ -169,21 +169,46 @@ func TestTheInitialWeightIsKnownFromTheTimeBeforeItWasLowered(t *testing.T) {
 func TestEveryRowOfTheBalancerMustAllowSteps(t *testing.T) {
 	v := believing()
 	v.Hear(lb, "web", state("web/w1", 100), start)
-	if !v.Steps(lb, "web", "", start) {
+	if !v.steps(asker{lb, "web", "", true}, start) {
 		t.Fatal("one row of 100 forbids steps")
 	}
 	v.Hear(lb, "web", state("old/w1", 1), start)
 	for row, want := range map[string]bool{"": false, "web/w1": true, "old/w1": false, "new/w1": false} {
-		if got := v.Steps(lb, "web", row, start); got != want {
+		if got := v.steps(asker{lb, "web", row, true}, start); got != want {
 			t.Errorf("with %q: %v", row, got)
 		}
 	}
-	if !v.Steps(lb, "web", "", start.Add(forgetRow)) {
+	if !v.steps(asker{lb, "web", "", true}, start.Add(forgetRow)) {
 		t.Error("a row that is gone for an hour forbids steps")
 	}
 	v.Hear(lb, "api", state("api/w1", 1), start)
-	if v.Steps(lb, "api", "", start) || v.Steps(netip.MustParseAddr("10.0.0.3"), "web", "", start) {
+	if v.steps(asker{lb, "api", "", true}, start) || v.steps(asker{netip.MustParseAddr("10.0.0.3"), "web", "", true}, start) {
 		t.Error("another service, or another balancer, borrows")
+	}
+}
+
+// A check of the whole instance does not tell whose server it is: it forbids, and allows only where there is one service.
+func TestACheckOfTheWholeInstanceAllowsOnlyTheOneService(t *testing.T) {
+	v := believing()
+	v.Hear(lb, "", state("any/w1", 100), start)
+	if !v.steps(asker{lb, "web", "", true}, start) || v.steps(asker{lb, "web", "", false}, start) {
+		t.Error("of the whole instance")
+	}
+	v.Hear(lb, "web", state("web/w1", 100), start)
+	if !v.steps(asker{lb, "web", "", false}, start) || v.steps(asker{lb, "api", "", false}, start) {
+		t.Error("of the service")
+	}
+	v.Hear(lb, "", state("any/w1", 1), start)
+	if v.steps(asker{lb, "web", "", false}, start) {
+		t.Error("a row that may be of the service is ignored")
+	}
+}
+
+func TestThePathTellsTheService(t *testing.T) {
+	for path, want := range map[string]string{"/health/web": "web", "/health": "", "/health/by-port/80": "", "/livez": "", "/health/": ""} {
+		if got := serviceOf(path); got != want {
+			t.Errorf("%s: %q, want %q", path, got, want)
+		}
 	}
 }
 

@@ -167,27 +167,34 @@ func (v *Views) tell(balancer netip.Addr, service string, percent int) {
 	}
 }
 
-// Steps reports whether a balancer may be told a percentage of a service's weight. One agent answers for every row that lists the
-// service, all from one address, so each row that was heard within the hour must allow it, and one at least must be known; with row
-// (BACKEND/SERVER, which agent-send may give) that one alone decides. A row in maintenance is silent and counts all the same, for it will
-// be back.
-func (v *Views) Steps(balancer netip.Addr, service, row string, now time.Time) bool {
+// asker is who asks the agent about what.
+type asker struct {
+	balancer netip.Addr
+	service  string
+	row      string // BACKEND/SERVER, which agent-send may give; empty: not told
+	alone    bool   // the service is the only one that the agent speaks of
+}
+
+// steps reports whether the asker may be told a percentage of the weight. One agent answers for every row that lists the service, all from
+// one address, so each row that was heard within the hour must allow it, and one of the service at least must be known; where the asker
+// names its row, that one alone decides. A row in maintenance is silent and counts all the same, for it will be back.
+func (v *Views) steps(a asker, now time.Time) bool {
 	if v == nil {
 		return false
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	rows := v.rows[balancer.WithZone("").Unmap()]
-	if row != "" {
-		one, ok := rows[row]
+	rows := v.rows[a.balancer.WithZone("").Unmap()]
+	if a.row != "" {
+		one, ok := rows[a.row]
 		return ok && one.Steps()
 	}
 	known := false
 	for _, one := range rows {
 		switch {
-		case one.Service != "" && one.Service != service:
+		case one.Service != "" && one.Service != a.service:
 		case one.Steps():
-			known = true
+			known = known || one.Service != "" || a.alone // who asks for the whole instance may be of any service
 		case now.Sub(one.At) < forgetRow:
 			return false
 		}
