@@ -2,11 +2,13 @@ package check
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -112,7 +114,12 @@ func runExec(ctx context.Context, start time.Time, c child.Command, plain bool) 
 		defer cancel()
 		ctx = inner
 	}
+	mark := rand.Text()
+	c.Env = append(slices.Clone(c.Env), execMark+"="+mark)
 	res, err := c.Run(ctx)
+	if err != nil {
+		killMarked(mark)
+	}
 	name := filepath.Base(c.Path)
 	switch {
 	case errors.Is(ctx.Err(), context.Canceled):

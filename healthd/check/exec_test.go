@@ -96,7 +96,8 @@ func TestAProgramRunsAsSomebodyElse(t *testing.T) {
 // What forks, ignores TERM and holds on to its output is gone when the probe is over, and the probe is over in time.
 func TestNothingIsLeftOfAProgramThatDoesNotEnd(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "pids")
-	script := `trap "" TERM; sh -c 'trap "" TERM; echo $$ >>` + file + `; while :; do sleep 1; done' & echo $$ >>` + file + `; while :; do sleep 1; done`
+	stays := `'trap "" TERM; echo $$ >>` + file + `; while :; do sleep 1; done'`
+	script := `trap "" TERM; sh -c ` + stays + ` & setsid sh -c ` + stays + ` & echo $$ >>` + file + `; while :; do sleep 1; done`
 	start := time.Now()
 	o := runs(t, 2*time.Second, nil, "/bin/sh", "-c", script)
 	sees(t, o, healthd.TimedOut, "sh did not end in time, and was killed with all that it had started")
@@ -107,7 +108,7 @@ func TestNothingIsLeftOfAProgramThatDoesNotEnd(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n := len(strings.Fields(string(raw))); n != 2 {
+	if n := len(strings.Fields(string(raw))); n != 3 {
 		t.Fatalf("%d processes were started", n)
 	}
 	for _, text := range strings.Fields(string(raw)) {

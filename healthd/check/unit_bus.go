@@ -17,9 +17,10 @@ const (
 
 // askSystemd asks for the state of a unit over a fresh connection. Names that no unit has are units too, which are not loaded.
 func askSystemd(ctx context.Context, bus, unit string) (u unitState, err error) {
+	amiss := func(err error) error { return busError(bus, errors.Join(ctx.Err(), err)) } // of a connection that ctx closed, any error may come
 	conn, err := dbus.Dial(bus, dbus.WithContext(ctx))
 	if err != nil {
-		return u, busError(bus, err)
+		return u, amiss(err)
 	}
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() }) // the handshake takes no ctx
 	defer func() {
@@ -27,20 +28,20 @@ func askSystemd(ctx context.Context, bus, unit string) (u unitState, err error) 
 		_ = conn.Close() // whatever comes of it, all was said
 	}()
 	if err := conn.Auth(nil); err != nil {
-		return u, busError(bus, errors.Join(ctx.Err(), err))
+		return u, amiss(err)
 	}
 	if err := conn.Hello(); err != nil {
-		return u, busError(bus, errors.Join(ctx.Err(), err))
+		return u, amiss(err)
 	}
 	var path dbus.ObjectPath
 	manager := conn.Object(systemdName, systemdPath)
 	if err := manager.CallWithContext(ctx, systemdName+".Manager.LoadUnit", dbus.FlagNoAutoStart, unit).Store(&path); err != nil {
-		return u, busError(bus, err)
+		return u, amiss(err)
 	}
 	object := conn.Object(systemdName, path)
 	all := map[string]dbus.Variant{}
 	if err := object.CallWithContext(ctx, "org.freedesktop.DBus.Properties.GetAll", dbus.FlagNoAutoStart, systemdName+".Unit").Store(&all); err != nil {
-		return u, busError(bus, err)
+		return u, amiss(err)
 	}
 	for name, to := range map[string]*string{"LoadState": &u.load, "ActiveState": &u.active, "SubState": &u.sub} {
 		text, ok := all[name].Value().(string)
@@ -51,11 +52,11 @@ func askSystemd(ctx context.Context, bus, unit string) (u unitState, err error) 
 	}
 	service := map[string]dbus.Variant{}
 	err = object.CallWithContext(ctx, "org.freedesktop.DBus.Properties.GetAll", dbus.FlagNoAutoStart, systemdName+".Service").Store(&service)
-	if refused, ok := errors.AsType[dbus.Error](err); ok && refused.Name != "org.freedesktop.DBus.Error.NoReply" {
+	if refused, ok := errors.AsType[dbus.Error](err); ok && ctx.Err() == nil && refused.Name != "org.freedesktop.DBus.Error.NoReply" {
 		return u, nil // a unit of another type has no such interface
 	}
 	if err != nil {
-		return u, busError(bus, err)
+		return u, amiss(err)
 	}
 	u.result, _ = service["Result"].Value().(string)
 	restarts, ok := service["NRestarts"].Value().(uint32) // since systemd 235
