@@ -235,6 +235,9 @@ func TestPromtoolFindsNothing(t *testing.T) {
 
 // Every check of the biggest instance that is promised, once: how long an answer takes is for the log, that it is whole is the test.
 func TestTenThousandChecks(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds under the race detector")
+	}
 	s := &healthd.Snapshot{At: time.Unix(1, 0)}
 	for i := range 100 {
 		svc := healthd.Service{Name: fmt.Sprintf("s%03d", i)}
