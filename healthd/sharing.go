@@ -19,6 +19,9 @@ const minAgreeing = 2
 // a probe that began after our first failure, with answers no older than two intervals; and once our own probe has failed again after that. So
 // whoever notices an outage of all first does not leave alone, nor does whoever notices its end last. It ends at once where they report so no
 // longer: silence is unknown, and what is unknown takes nobody out.
+//
+// That holds of outages that come and go too, as long as the dependency works for three intervals in between. One that is up and down from probe to
+// probe may look to one host as if it alone were cut off.
 type Sharing struct {
 	Agreed time.Time // since when enough siblings see it pass, without a gap
 	Counts bool      // it is this host

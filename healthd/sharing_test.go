@@ -3,6 +3,7 @@ package healthd
 import (
 	"container/heap"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -200,6 +201,31 @@ func TestFailureEverywhereTakesNobodyOut(t *testing.T) {
 			}
 			if h.check.Verdict.Status != Pass {
 				t.Fatalf("host %d is %s at the end", i, h.check.Verdict.Status)
+			}
+		}
+	})
+}
+
+// Nor do outages of any length that come and go, with three intervals between them: so long that each host's own probes see their end.
+func TestOutagesThatComeAndGoTakeNobodyOut(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		f := newFarm(t, rapid.IntRange(3, 7).Draw(t, "hosts"))
+		f.lost = rapid.SampledFrom([]int{0, 0, 20}).Draw(t, "lost percent")
+		type outage struct{ from, to time.Time }
+		var outages []outage
+		at := t0
+		for range 6 {
+			from := at.Add(3*f.interval + f.some(t, 4*f.interval))
+			at = from.Add(f.some(t, 5*f.interval))
+			outages = append(outages, outage{from, at})
+		}
+		f.down = func(_ int, at time.Time) bool {
+			return slices.ContainsFunc(outages, func(o outage) bool { return !at.Before(o.from) && at.Before(o.to) })
+		}
+		f.runUntil(at.Add(5 * f.interval))
+		for i, h := range f.hosts {
+			if h.left != nil {
+				t.Fatalf("host %d left at %s of outages %v, interval %s", i, h.left, outages, f.interval)
 			}
 		}
 	})
