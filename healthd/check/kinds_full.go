@@ -4,6 +4,7 @@ package check
 
 // heavyKinds are those whose drivers are most of the program's size.
 var heavyKinds = map[string]Kind{
+	"kafka":    kafkaKind,
 	"mongodb":  mongodbKind,
 	"mysql":    mysqlKind,
 	"postgres": postgresKind,

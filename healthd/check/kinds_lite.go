@@ -6,4 +6,4 @@ package check
 var heavyKinds map[string]Kind
 
 // absent names the kinds that this build lacks.
-var absent = []string{"mongodb", "mysql", "postgres", "rabbitmq"}
+var absent = []string{"kafka", "mongodb", "mysql", "postgres", "rabbitmq"}
