@@ -3,6 +3,8 @@ package daemon
 import (
 	"context"
 	"net"
+	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,6 +18,26 @@ import (
 // portsOf are the ports of a configuration, each with the server that answers there from the board.
 func (s *sidecar) portsOf(h *config.Health) []port {
 	return []port{s.httpPort(h), s.agentPort(h), s.grpcPort(h)}
+}
+
+// sayWhatLeaks tells once which ports others can reach, and what they learn there. The balancers are elsewhere as a rule, so it is no mistake.
+func sayWhatLeaks(h *config.Health, log *zap.Logger) {
+	beyond := func(a netip.AddrPort) bool { return a.IsValid() && !a.Addr().IsLoopback() }
+	if beyond(h.HTTP) {
+		log.Info("health.http is open beyond this host: who holds no token of health.tokens learns each service's status and the names of failing shared dependencies",
+			zap.Stringer("address", h.HTTP), zap.Int("tokens", len(h.Tokens)))
+	}
+	if beyond(h.Agent) {
+		log.Warn("health.agent is open beyond this host: whoever connects learns why a service fails, for HAProxy logs the reason; let only balancers reach it",
+			zap.Stringer("address", h.Agent))
+	}
+	if beyond(h.GRPC) {
+		log.Info("health.grpc is open beyond this host, without TLS: who holds no token of health.tokens learns the status of the services whose names he knows",
+			zap.Stringer("address", h.GRPC))
+	}
+	if beyond(h.HTTP) && slices.ContainsFunc(h.Balancers, func(p netip.Prefix) bool { return p.Bits() == 0 }) {
+		log.Warn("health.balancers believes the whole world: anybody can make this host wait for him at a stop", zap.Stringer("address", h.HTTP))
+	}
 }
 
 func (s *sidecar) httpPort(h *config.Health) port {

@@ -55,7 +55,7 @@ func New(cfg *config.Config, version string, log *zap.Logger) (d *Daemon, err er
 	}
 	undo = append(undo, d.book.Close)
 	if cfg.Health != nil {
-		d.sidecar, err = newSidecar(cfg.Health, filepath.Join(cfg.State, "health"), version, log)
+		d.sidecar, err = newSidecar(cfg.Health, filepath.Join(cfg.State, "health"), version, d.book.Saw, log)
 		if err != nil {
 			return nil, err
 		}

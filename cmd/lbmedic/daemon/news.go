@@ -4,20 +4,45 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"time"
 
 	"go.uber.org/zap"
 
 	"github.com/lbmedic/lbmedic/healthd"
 	"github.com/lbmedic/lbmedic/healthd/probe"
+	"github.com/lbmedic/lbmedic/remediate/control"
 )
 
-// news tells the log what becomes of the services of this host: each change of a status, of an order, and of what is suspected.
+// news tells the log, and the journal for `lbmedic events`, what becomes of the services of this host: each change of a status, and of what is
+// suspected. Orders are in the journal already.
 type news struct {
 	board *probe.Board
 	log   *zap.Logger
+	saw   func(...control.Sighting)
+	room  room
 }
 
-func (n news) run(ctx context.Context) error {
+// room bounds what the journal is told: services that flap must not fill the disk.
+type room struct {
+	since time.Time
+	told  int
+}
+
+const (
+	roomFor = 20 // in
+	roomIn  = 10 * time.Second
+)
+
+// has reports whether there is room for one more at a time, and whether it is the last.
+func (r *room) has(now time.Time) (ok, last bool) {
+	if now.Sub(r.since) >= roomIn {
+		*r = room{since: now}
+	}
+	r.told++
+	return r.told <= roomFor, r.told == roomFor
+}
+
+func (n *news) run(ctx context.Context) error {
 	last := &healthd.Snapshot{}
 	for s := n.board.Latest(); ; {
 		for i := range s.Services {
@@ -36,7 +61,7 @@ func (n news) run(ctx context.Context) error {
 	}
 }
 
-func (n news) tell(now, before *healthd.Service) {
+func (n *news) tell(now, before *healthd.Service) {
 	log := n.log.With(zap.String("service", now.Name), zap.Stringer("status", now.Status))
 	if now.Status != before.Status && now.Status != healthd.Unknown {
 		say := log.Info
@@ -45,6 +70,9 @@ func (n news) tell(now, before *healthd.Service) {
 			say = log.Error
 		case healthd.Warn:
 			say = log.Warn
+		}
+		if before.Status != healthd.Unknown || now.Status != healthd.Pass { // a start where all is well is no event
+			n.write(now.Name, "service", before.Status.String()+" to "+now.Status.String()+colon(because(now)))
 		}
 		say("a service has another status", zap.Stringer("before", before.Status), zap.String("because", because(now)))
 	}
@@ -55,11 +83,31 @@ func (n news) tell(now, before *healthd.Service) {
 		return
 	}
 	if len(now.Suspect) > 0 {
+		n.write(now.Name, "suspect", strings.Join(now.Suspect, ", ")+" fails, and the service stays: it fails elsewhere too, or nobody can say")
 		log.Error("SUSPECT: a shared dependency fails and this host is not taken out for it, for it fails elsewhere too or nobody can say",
 			zap.Strings("checks", now.Suspect), zap.String("because", because(now)))
 	} else {
 		log.Info("no shared dependency is suspected any more", zap.String("was", strings.Join(before.Suspect, ", ")))
 	}
+}
+
+// write puts it into the journal.
+func (n *news) write(service, what, detail string) {
+	ok, last := n.room.has(time.Now())
+	if !ok {
+		return
+	}
+	if last {
+		detail += "; more in the next seconds is in the log only"
+	}
+	n.saw(control.Sighting{Target: service, What: what, Detail: healthd.Line(detail, healthd.MaxDetail)})
+}
+
+func colon(text string) string {
+	if text == "" {
+		return ""
+	}
+	return ": " + text
 }
 
 func because(s *healthd.Service) string {

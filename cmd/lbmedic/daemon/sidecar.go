@@ -16,6 +16,7 @@ import (
 	"github.com/lbmedic/lbmedic/healthd/probe"
 	"github.com/lbmedic/lbmedic/healthd/serve"
 	"github.com/lbmedic/lbmedic/healthd/serve/metrics"
+	"github.com/lbmedic/lbmedic/remediate/control"
 )
 
 // sidecar is the part beside the app: probers, the board, and the ports on which it is answered from.
@@ -26,6 +27,7 @@ type sidecar struct {
 	views   *serve.Views
 	metrics *metrics.Collector
 	client  *client.Client // for siblings
+	saw     func(...control.Sighting)
 	ports   *ports
 	log     *zap.Logger
 
@@ -45,7 +47,7 @@ type asking struct {
 // byShutdown marks the orders that a stop of this process gives, and that its next start ends.
 const byShutdown = "shutdown"
 
-func newSidecar(h *config.Health, dir, version string, log *zap.Logger) (s *sidecar, err error) {
+func newSidecar(h *config.Health, dir, version string, saw func(...control.Sighting), log *zap.Logger) (s *sidecar, err error) {
 	services, err := servicesOf(h)
 	if err != nil {
 		return nil, err
@@ -53,7 +55,7 @@ func newSidecar(h *config.Health, dir, version string, log *zap.Logger) (s *side
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the state directory of health: %w", err)
 	}
-	s = &sidecar{log: log, swapped: make(chan struct{})}
+	s = &sidecar{saw: saw, log: log, swapped: make(chan struct{})}
 	s.board, err = probe.NewBoard(probe.Settings{Services: services, Dir: dir, Problem: func(err error) { log.Warn("health state", zap.Error(err)) }})
 	if err != nil {
 		return nil, err
@@ -68,6 +70,7 @@ func newSidecar(h *config.Health, dir, version string, log *zap.Logger) (s *side
 		return nil, err
 	}
 	s.ports = newPorts(sockets, log)
+	sayWhatLeaks(h, log)
 	s.first = s.portsOf(h)
 	if s.opened, err = s.ports.prepare(s.first); err != nil {
 		return nil, err
@@ -149,7 +152,7 @@ func (s *sidecar) run(ctx context.Context) error {
 	run("board", s.board.Run)
 	run("keeper", s.keeper.Run)
 	run("checks", s.runAsking)
-	run("news", news{s.board, s.log}.run)
+	run("news", (&news{board: s.board, log: s.log, saw: s.saw}).run)
 	s.mu.Lock()
 	err := s.ports.swap(s.first, s.opened)
 	s.mu.Unlock()
