@@ -27,7 +27,7 @@ var execKind = Kind{
 	Measurement: "result",
 	Example:     "{exec: [/usr/lib/nagios/plugins/check_load, -w, '5,4,3'], user: nobody}",
 	Options: []Option{
-		{Key: "env", Doc: "NAME=value for its environment, which has PATH alone otherwise", Type: Text, List: true, Secret: true},
+		{Key: "env", Doc: "NAME=value for its environment, which otherwise has PATH, and LBMEDIC_EXEC to know its processes by", Type: Text, List: true, Secret: true},
 		{Key: "dir", Doc: "its working directory", Type: Path, Default: []string{"/"}},
 		{Key: "user", Doc: "the user, a name or a number, that it runs as; takes root", Type: Text},
 		{Key: "exit", Doc: "what the exit code means: of nagios 0 passes, 1 warns, 2 fails, anything else is unknown; of plain 0 passes, anything else fails",
