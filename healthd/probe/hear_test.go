@@ -183,5 +183,12 @@ func TestBlameSurvivesARestartUntilSiblingsCanBeAsked(t *testing.T) {
 			t.Errorf("as nobody answers: %s", told(b))
 		}
 		stop()
+		b = shopBoard(t, dir)
+		if told(b) != "warn[db]" {
+			t.Errorf("suspect, after another restart: %s", told(b))
+		}
+		if beats(b, 1, healthd.Refused, nil); told(b) != "warn[db]" {
+			t.Errorf("and measured: %s", told(b))
+		}
 	})
 }

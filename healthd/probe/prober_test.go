@@ -138,6 +138,25 @@ func TestFirstRoundOfManyChecksIsSpread(t *testing.T) {
 	})
 }
 
+// A host that slept takes the beat up again where it is, and makes up for nothing.
+func TestMissedBeatsAreSkipped(t *testing.T) {
+	start := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	for name, c := range map[string]struct{ now, want time.Duration }{
+		"in time":           {0, 2 * time.Second},
+		"a little late":     {time.Second, 2 * time.Second},
+		"a beat late":       {2*time.Second + 1, 4 * time.Second},
+		"after an hour":     {time.Hour + time.Second, time.Hour + 2*time.Second},
+		"a clock set back":  {-time.Hour, 2 * time.Second},
+		"on a later beat":   {4 * time.Second, 6 * time.Second},
+		"at the next beat ": {2 * time.Second, 2 * time.Second},
+	} {
+		due := &turn{next: start, step: 2 * time.Second, check: Check{Interval: 2 * time.Second}}
+		if due.advance(start.Add(c.now)); due.next.Sub(start) != c.want {
+			t.Errorf("%s: next after %s, want %s", name, due.next.Sub(start), c.want)
+		}
+	}
+}
+
 func TestProbesDoNotPileUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var inFlight, most, made atomic.Int32
