@@ -72,8 +72,8 @@ func (g *guarded) Accept() (net.Conn, error) {
 		}
 		c := &conn{Conn: raw, guard: g}
 		c.enter(heading)
-		if ap, err := netip.ParseAddrPort(raw.RemoteAddr().String()); err == nil {
-			c.peer = ap.Addr().WithZone("").Unmap()
+		if from, ok := raw.RemoteAddr().(*net.TCPAddr); ok {
+			c.peer = from.AddrPort().Addr().WithZone("").Unmap()
 		}
 		c.local = c.peer.IsLoopback()
 		c.group = groupOf(c.peer)
