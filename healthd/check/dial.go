@@ -54,8 +54,8 @@ func dialer() net.Dialer {
 		FallbackDelay: -1,
 		Control: func(_, resolved string, _ syscall.RawConn) error {
 			ap, err := netip.ParseAddrPort(resolved)
-			if err != nil {
-				return err
+			if err != nil { // an IPv4 address with a zone is one of those
+				return fmt.Errorf("%w: %s is no address", syscall.EINVAL, resolved)
 			}
 			if Forbidden(ap.Addr()) {
 				return forbiddenError{ap.Addr()}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 
 	"github.com/lbmedic/lbmedic/healthd"
 )
@@ -28,6 +29,9 @@ type httpAnswer struct {
 
 // judge reads the answer to asked and says its status, or in what it is not the one expected.
 func (a *httpAnswer) judge(asked *http.Request, want httpExpectation) (int, error) {
+	if err := a.speaksHTTP(); err != nil {
+		return 0, err
+	}
 	resp, err := http.ReadResponse(a.r, asked)
 	for n := 0; err == nil && resp.StatusCode < 200 && n < maxInterim; n++ {
 		resp, err = http.ReadResponse(a.r, asked)
@@ -56,6 +60,20 @@ func (a *httpAnswer) judge(asked *http.Request, want httpExpectation) (int, erro
 		return 0, wrongAnswer(fmt.Sprintf("status %d, but %s", resp.StatusCode, wrong))
 	}
 	return resp.StatusCode, nil
+}
+
+// speaksHTTP refuses an answer of another protocol, by its own words.
+func (a *httpAnswer) speaksHTTP() error {
+	const begin = "HTTP/"
+	first, err := a.r.Peek(len(begin))
+	if err != nil || string(first) == begin {
+		return nil // or whatever it is that ReadResponse says of so few bytes
+	}
+	if first, err = a.r.Peek(min(a.r.Buffered(), 60)); err != nil {
+		return err
+	}
+	line, _, _ := strings.Cut(string(first), "\n")
+	return wrongAnswer(fmt.Sprintf("no http answer: it begins with %q", strings.TrimSuffix(line, "\r")))
 }
 
 // read reads to the end. What nobody asks about is not kept.

@@ -87,7 +87,7 @@ func TestHTTPAnswersAreJudged(t *testing.T) {
 		"body too long":            {ok + "\r\n" + strings.Repeat("x", MaxBody+1), nil, healthd.WrongAnswer, "status 200, but a body longer than 65536 bytes"},
 		"body of the limit":        {ok + "\r\n" + strings.Repeat("x", MaxBody), nil, healthd.OK, "status 200"},
 		"compressed stays so":      {ok + "Content-Encoding: gzip\r\nContent-Length: 4\r\n\r\nzzzz", options{"expect": {"zzzz"}}, healthd.OK, "status 200"},
-		"garbage":                  {"SSH-2.0-OpenSSH_9.2\r\n", nil, healthd.WrongAnswer, `no http answer: malformed HTTP response "SSH-2.0-OpenSSH_9.2"`},
+		"garbage":                  {"SSH-2.0-OpenSSH_9.2\r\n", nil, healthd.WrongAnswer, `no http answer: it begins with "SSH-2.0-OpenSSH_9.2"`},
 		"garbage with a line feed": {"HTTP/1.1 20\x1b[31m OK\r\n\r\n", nil, healthd.WrongAnswer, `no http answer: malformed HTTP status code "20\x1b[31m"`},
 		"closed without a word":    {"", nil, healthd.WrongAnswer, "no http answer: unexpected EOF"},
 		"head has no body":         {ok + "Content-Length: 2\r\n\r\n", options{"method": {"HEAD"}}, healthd.OK, "status 200"},
