@@ -41,22 +41,22 @@ func sayWhatLeaks(h *config.Health, log *zap.Logger) {
 }
 
 func (s *sidecar) httpPort(h *config.Health) port {
-	return port{name: "http", addr: h.HTTP, made: strings.Join(h.Tokens, "\n"), serve: func(ctx context.Context, listen func() (net.Listener, error)) error {
+	return port{name: "http", addr: h.HTTP, made: fmt.Sprint(h.TokensOnly, h.Tokens), serve: func(ctx context.Context, listen func() (net.Listener, error)) error {
 		l, err := listen()
 		if err != nil {
 			return err
 		}
-		return serve.NewHTTP(serve.HTTPSettings{Source: s.board, Tokens: h.Tokens, Views: s.views, Metrics: s.metrics.Handler()}).Run(ctx, l)
+		return serve.NewHTTP(serve.HTTPSettings{Source: s.board, Tokens: h.Tokens, TokensOnly: h.TokensOnly, Views: s.views, Metrics: s.metrics.Handler()}).Run(ctx, l)
 	}}
 }
 
 func (s *sidecar) grpcPort(h *config.Health) port {
-	return port{name: "grpc", addr: h.GRPC, made: strings.Join(h.Tokens, "\n"), serve: func(ctx context.Context, listen func() (net.Listener, error)) error {
+	return port{name: "grpc", addr: h.GRPC, made: fmt.Sprint(h.TokensOnly, h.Tokens), serve: func(ctx context.Context, listen func() (net.Listener, error)) error {
 		l, err := listen()
 		if err != nil {
 			return err
 		}
-		return grpc.New(grpc.Settings{Source: s.board, Tokens: h.Tokens}).Run(ctx, l)
+		return grpc.New(grpc.Settings{Source: s.board, Tokens: h.Tokens, TokensOnly: h.TokensOnly}).Run(ctx, l)
 	}}
 }
 

@@ -61,7 +61,7 @@ func New(cfg *config.Config, version string, log *zap.Logger) (d *Daemon, err er
 		}
 		undo = append(undo, d.sidecar.close)
 	}
-	d.sidecars = control.NewSidecars(client.New(client.Settings{}))
+	d.sidecars = control.NewSidecars(client.New(client.Settings{Token: cfg.SidecarToken}))
 	d.sidecars.Saw = d.book.Saw
 	undo = append(undo, func() error { d.sidecars.Close(); return nil })
 	d.controllers = newControllers(cfg, d.book, d.sidecars, log)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/lbmedic/lbmedic/cmd/lbmedic/config"
 	"github.com/lbmedic/lbmedic/healthd"
+	"github.com/lbmedic/lbmedic/healthd/check"
 	"github.com/lbmedic/lbmedic/healthd/client"
 	"github.com/lbmedic/lbmedic/healthd/probe"
 	"github.com/lbmedic/lbmedic/healthd/serve"
@@ -42,6 +43,7 @@ type sidecar struct {
 type asking struct {
 	probers  *probe.Probers
 	siblings *siblings
+	file     string // of the configuration: see check.PermitExec
 }
 
 // byShutdown marks the orders that a stop of this process gives, and that its next start ends.
@@ -168,7 +170,11 @@ func (s *sidecar) run(ctx context.Context) error {
 }
 
 func (s *sidecar) newAsking(h *config.Health, services []probe.Service) asking {
-	return asking{probe.NewProbers(services, s.metrics), newSiblings(h, services, s.board, s.client, s.log)}
+	probers := probe.NewProbers(services, s.metrics)
+	if before := s.asking.probers; before != nil {
+		probers = before.Next(services)
+	}
+	return asking{probers, newSiblings(h, services, s.board, s.client, s.log), h.File}
 }
 
 // runAsking runs the checks and asks the siblings, and after a reload those of the next configuration.
@@ -182,7 +188,7 @@ func (s *sidecar) runAsking(ctx context.Context) error {
 		go func() {
 			var beside sync.WaitGroup
 			beside.Go(func() { asking.siblings.run(inner) })
-			err := asking.probers.Run(inner)
+			err := asking.probers.Run(check.PermitExec(inner, asking.file))
 			beside.Wait()
 			ended <- err
 		}()

@@ -64,6 +64,7 @@ func (d *Daemon) Drain(ctx context.Context) {
 			notify(d.log, "STATUS="+text, fmt.Sprintf("EXTEND_TIMEOUT_USEC=%d", extend.Microseconds()))
 		}}.wait(ctx)
 	d.log.Info("drained", zap.String("because", ended))
+	notify(d.log, "STATUS=drained: "+ended, fmt.Sprintf("EXTEND_TIMEOUT_USEC=%d", stopWithin.Microseconds()))
 }
 
 // presence is who still sends this instance traffic, as far as it is known.
