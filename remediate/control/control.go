@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -30,6 +31,7 @@ type Controller struct {
 	wake     chan struct{}
 	looked   chan struct{} // closed once the first look has ended
 	once     sync.Once     // closes it
+	turned   atomic.Pointer[time.Time]
 
 	turn    chan struct{}                  // holds one token: one round or one order at a time, one actor (S6)
 	notDone map[remediate.Target]time.Time // by turn: since when a command of unknown outcome reads as not carried out

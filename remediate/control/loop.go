@@ -8,6 +8,15 @@ import (
 // Looked is closed once the first look has ended, whether it went well or not.
 func (c *Controller) Looked() <-chan struct{} { return c.looked }
 
+// Turned is when the loop last began a turn, zero before the first: whoever watches over the process sees a loop that hangs. A turn waits for the
+// balancer and may take some seconds; without news there is one each 5 s at least.
+func (c *Controller) Turned() time.Time {
+	if at := c.turned.Load(); at != nil {
+		return *at
+	}
+	return time.Time{}
+}
+
 // Bounds of what the loop costs, given that reading and deciding took some time: how often as long it stays away after
 // that, when woken, and when nothing happens. So 10,000 servers whose sidecars flap take a fifth of a core at most, and a
 // twentieth when they are quiet.
@@ -34,6 +43,8 @@ func (c *Controller) Run(ctx context.Context) error {
 		case <-timer.C:
 		case <-c.wake:
 		}
+		now := time.Now()
+		c.turned.Store(&now)
 		if wait := time.Until(free); wait > 0 {
 			timer.Reset(wait)
 			select {

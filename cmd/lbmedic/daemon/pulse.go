@@ -14,15 +14,17 @@ import (
 
 const (
 	pulseBeat = time.Second
-	// hung is how long the board, which has a turn each second, may be without one before the watchdog hears nothing more.
-	hung = 10 * time.Second
+	// hung is how long the board, which has a turn each second, may be without one before the watchdog hears nothing more, and hungLoop the same
+	// for the loop of a balancer, which waits for other programs.
+	hung     = 10 * time.Second
+	hungLoop = 2 * time.Minute
 )
 
-// pulse tells systemd how it goes, when that changes, and, where the unit has WatchdogSec=, that it goes: only while the board has its
-// turns, so that a process whose heart has stopped is restarted although its timers run.
+// pulse tells systemd how it goes, when that changes, and, where the unit has WatchdogSec=, that it goes: only while the board and the loops have
+// their turns, so that a process whose heart has stopped is restarted although its timers run.
 type pulse struct {
 	status func() string
-	ticked func() time.Time // when the board last had a turn; nil: there is no board
+	alive  func(now time.Time) bool
 	tell   func(...string)
 	watch  time.Duration // within which the watchdog wants to hear of us; 0: there is none
 }
@@ -50,19 +52,25 @@ func (p pulse) run(ctx context.Context) error {
 	}
 }
 
-func (p pulse) alive(now time.Time) bool {
-	return p.ticked == nil || now.Sub(p.ticked()) < hung
+// alive reports whether the board and every balancer's loop had a turn lately. What has not begun yet is not dead.
+func (d *Daemon) alive(now time.Time) bool {
+	if d.sidecar != nil && now.Sub(d.sidecar.board.Ticked()) >= hung {
+		return false
+	}
+	for _, c := range d.currentControllers().all {
+		if turned := c.Turned(); !turned.IsZero() && now.Sub(turned) >= hungLoop {
+			return false
+		}
+	}
+	return true
 }
 
 // runPulse is the pulse of the daemon. Without systemd there is nobody to tell.
 func (d *Daemon) runPulse(ctx context.Context) error {
-	p := pulse{status: d.statusLine, tell: func(state ...string) { notify(d.log, state...) }}
+	p := pulse{status: d.statusLine, alive: d.alive, tell: func(state ...string) { notify(d.log, state...) }}
 	var err error
 	if p.watch, err = systemd.SdWatchdogEnabled(false); err != nil {
 		d.log.Warn("the watchdog of systemd hears nothing", zap.Error(err))
-	}
-	if d.sidecar != nil {
-		p.ticked = d.sidecar.board.Ticked
 	}
 	return p.run(ctx)
 }

@@ -18,8 +18,8 @@ func TestTheWatchdogHearsOnlyOfABoardThatHasItsTurns(t *testing.T) {
 				const hangs = 5 * time.Minute
 				var fed []time.Duration
 				p := pulse{watch: watch, status: func() string { return "fine" },
-					ticked: func() time.Time { // it has a turn each second, until it hangs
-						return begun.Add(min(time.Since(begun), hangs).Truncate(time.Second))
+					alive: func(now time.Time) bool { // it has a turn each second, until it hangs
+						return now.Sub(begun.Add(min(now.Sub(begun), hangs).Truncate(time.Second))) < hung
 					},
 					tell: func(state ...string) {
 						if slices.Contains(state, "WATCHDOG=1") {
