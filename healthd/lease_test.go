@@ -24,6 +24,8 @@ func TestTheGravestLeaseStandsUntilTheLastOfItsKindEnds(t *testing.T) {
 			Admin{State: Drain, Reason: "x", By: "a, b", Since: now, Until: in(time.Hour)}},
 		"one for ever": {Leases{{Owner: "a", State: Drain, Since: now, Until: in(time.Hour)}, {Owner: "b", State: Drain, Since: now}},
 			Admin{State: Drain, By: "a, b", Since: now}},
+		"one for ever, then another": {Leases{{Owner: "a", State: Drain, Since: now}, {Owner: "b", State: Drain, Since: now, Until: in(time.Hour)}},
+			Admin{State: Drain, By: "a, b", Since: now}},
 		"maint over drain": {Leases{{Owner: "a", State: Drain, Since: now}, {Owner: "b", State: Maint, Since: in(time.Second), Until: in(time.Minute)}},
 			Admin{State: Maint, By: "b", Since: in(time.Second), Until: in(time.Minute)}},
 		"drain after maint": {Leases{{Owner: "a", State: Drain, Since: now}, {Owner: "b", State: Maint, Since: now, Until: now}},

@@ -283,3 +283,26 @@ func TestAControllerMustBeTheOneThatIsNamed(t *testing.T) {
 		}
 	}
 }
+
+func TestADrainIsConfirmedByAllOrNotAtAll(t *testing.T) {
+	for name, c := range map[string]struct {
+		states []WitnessState
+		want   bool
+	}{
+		"nobody":                {nil, false},
+		"all drained":           {[]WitnessState{WitnessDrained, WitnessDrained}, true},
+		"one has no such":       {[]WitnessState{WitnessDrained, WitnessAbsent}, true},
+		"nobody has such":       {[]WitnessState{WitnessAbsent, WitnessAbsent}, false},
+		"one draining":          {[]WitnessState{WitnessDrained, WitnessDraining}, false},
+		"one unknown":           {[]WitnessState{WitnessUnknown, WitnessDrained}, false},
+		"one says another word": {[]WitnessState{"fine", WitnessDrained}, false},
+	} {
+		var d ServiceDrain
+		for _, s := range c.states {
+			d.Acks = append(d.Acks, Ack{State: s})
+		}
+		if got := d.Confirmed(); got != c.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
