@@ -12,6 +12,7 @@ import (
 	"github.com/lbmedic/lbmedic/cmd/lbmedic/config"
 	"github.com/lbmedic/lbmedic/cmd/lbmedic/daemon"
 	"github.com/lbmedic/lbmedic/healthd"
+	"github.com/lbmedic/lbmedic/healthd/check"
 	"github.com/lbmedic/lbmedic/healthd/probe"
 )
 
@@ -47,11 +48,11 @@ func newCheckCommand(a *app) *cobra.Command {
 		if *style != "nagios" && *style != "docker" {
 			return fail(usageError("--exit is nagios or docker, not %q", *style))
 		}
-		services, err := a.servicesToCheck(args)
+		file, services, err := a.servicesToCheck(args)
 		if err != nil {
 			return fail(err)
 		}
-		checked, err := checkOnce(cmd.Context(), services)
+		checked, err := checkOnce(check.PermitExec(cmd.Context(), file), services)
 		if err != nil {
 			return fail(err)
 		}
@@ -63,29 +64,29 @@ func newCheckCommand(a *app) *cobra.Command {
 	return cmd
 }
 
-// servicesToCheck are all services of the configuration, or the one that is named.
-func (a *app) servicesToCheck(args []string) ([]config.Service, error) {
+// servicesToCheck are all services of the configuration, or the one that is named, and the file that has them.
+func (a *app) servicesToCheck(args []string) (file string, _ []config.Service, _ error) {
 	cfg, err := a.loadConfig()
 	if err != nil {
-		return nil, err
+		return "", nil, err
 	}
 	if cfg.Health == nil || len(cfg.Health.Services) == 0 {
-		return nil, fmt.Errorf("there is nothing to check: %s has no health.services", a.configFile)
+		return "", nil, fmt.Errorf("there is nothing to check: %s has no health.services", a.configFile)
 	}
 	if len(args) == 0 {
-		return cfg.Health.Services, nil
+		return cfg.File, cfg.Health.Services, nil
 	}
 	var names []string
 	for _, s := range cfg.Health.Services {
 		if s.Name == args[0] {
-			return []config.Service{s}, nil
+			return cfg.File, []config.Service{s}, nil
 		}
 		names = append(names, s.Name)
 	}
 	if near := config.Nearest(args[0], names); near != "" {
-		return nil, fmt.Errorf("there is no service %q; did you mean %s?", args[0], near)
+		return "", nil, fmt.Errorf("there is no service %q; did you mean %s?", args[0], near)
 	}
-	return nil, fmt.Errorf("there is no service %q; there %s", args[0], theyAre(names))
+	return "", nil, fmt.Errorf("there is no service %q; there %s", args[0], theyAre(names))
 }
 
 // checkOnce makes one probe of every check. One answer decides: rise and fall are for those who ask again and again.
@@ -121,8 +122,9 @@ func probeOnce(ctx context.Context, c probe.Check) healthd.Check {
 	slow := c.Rule.Latency
 	slow.Of = healthd.Each // there is but one
 	o := slow.Judge(c.Probe(ctx), healthd.Latency{})
+	v := healthd.Verdict{}.Step(o, healthd.Rule{Rise: 1, Fall: 1})
 	return healthd.Check{Name: c.Name, Kind: c.Kind, Measurement: c.Measurement, Target: c.Target, Impact: c.Impact, Shared: c.Shared,
-		Group: c.Group, Need: c.Need, Verdict: healthd.Verdict{}.Step(o, healthd.Rule{Rise: 1, Fall: 1})}
+		Group: c.Group, Need: c.Need, Verdict: v, Suspect: c.Shared && v.Status == healthd.Fail} // no sibling was asked
 }
 
 func statusCell(s healthd.Status) cell {

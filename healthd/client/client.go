@@ -19,6 +19,9 @@ import (
 type Settings struct {
 	// Timeout is how long an answer may take beyond the wait that was asked for; 2 s.
 	Timeout time.Duration
+	// Token is sent as a bearer token, for sidecars on other hosts tell only its holders why a service fails. Only who has answered as a
+	// sidecar does is sent it. Empty sends none.
+	Token string
 	// Transport makes the requests; nil is one of our own: no proxy from the environment, no decompression, at most two idle
 	// connections a host, a header of at most 16 KiB.
 	Transport http.RoundTripper
@@ -43,12 +46,13 @@ var ErrNotSidecar = errors.New("what answers there is no lbmedic")
 // Client asks sidecars. It is safe for concurrent use.
 type Client struct {
 	timeout time.Duration
+	token   string
 	http    http.Client
 }
 
 // New makes a client.
 func New(s Settings) *Client {
-	c := &Client{timeout: s.Timeout}
+	c := &Client{timeout: s.Timeout, token: s.Token}
 	if c.timeout <= 0 {
 		c.timeout = 2 * time.Second
 	}
@@ -77,6 +81,9 @@ func (c *Client) Ask(ctx context.Context, address, after string, wait time.Durat
 	bounded, cancel := context.WithTimeout(ctx, wait+c.timeout)
 	defer cancel()
 	a, err := c.ask(bounded, address, after, wait)
+	if err == nil && after == "" && c.token != "" { // now that it has shown what it is
+		a, err = c.ask(bounded, address, a.Generation, 0)
+	}
 	if err != nil {
 		return Answer{}, fmt.Errorf("ask sidecar %s: %w", healthd.Line(address, 200), err)
 	}
@@ -119,6 +126,9 @@ func (c *Client) get(ctx context.Context, u *url.URL) (*http.Response, []byte, e
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
 	if err != nil {
 		return nil, nil, err
+	}
+	if c.token != "" && u.Query().Has("after") { // it has answered as a sidecar before
+		req.Header.Set("Authorization", "Bearer "+c.token)
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {

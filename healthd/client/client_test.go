@@ -255,3 +255,40 @@ func FuzzParseAnswer(f *testing.F) {
 		}
 	})
 }
+
+// A sidecar on another host tells why only to who holds its token, and the token is sent to nobody who has not answered as a sidecar does.
+func TestATokenIsForSidecarsOnly(t *testing.T) {
+	const token = "abcdefghijklmnop"
+	var sent []string
+	var isSidecar bool
+	l := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if held := r.Header.Get("Authorization"); held != "" {
+			sent = append(sent, held)
+		}
+		if isSidecar {
+			w.Header().Set("Lbmedic-Generation", "abc-1")
+		}
+		w.Header().Set("Content-Type", "application/health+json")
+		w.WriteHeader(http.StatusServiceUnavailable)
+		body := `{"status":"fail"}`
+		if r.Header.Get("Authorization") == "Bearer "+token {
+			body = `{"status":"fail","output":"app: refused"}`
+		}
+		_, _ = w.Write([]byte(body)) // a caller that has gone misses nothing
+	}))
+	defer l.Close()
+	c := New(Settings{Token: token})
+	defer c.Close()
+	if _, err := c.Ask(t.Context(), l.URL, "", 0); !errors.Is(err, ErrNotSidecar) || len(sent) != 0 {
+		t.Errorf("%v, and it was sent %q", err, sent)
+	}
+	isSidecar = true
+	for _, after := range []string{"", "abc-0"} {
+		if a, err := c.Ask(t.Context(), l.URL, after, 0); err != nil || a.Output != "app: refused" {
+			t.Errorf("after %q: %+v, %v", after, a, err)
+		}
+	}
+	if len(sent) != 2 {
+		t.Errorf("sent %q", sent)
+	}
+}

@@ -15,11 +15,13 @@ func build(file string, root *node) *Config {
 			Remote: buildRemote(root.child("admin", "remote")),
 			HTTP:   read[netip.AddrPort](root, "admin", "http"),
 		},
-		State: read[string](root, "state"),
-		shown: root,
+		SidecarToken: read[string](root, "sidecar_token"),
+		State:        read[string](root, "state"),
+		shown:        root,
 	}
 	if h := root.child("health"); h != nil {
 		c.Health = buildHealth(h)
+		c.Health.File = file
 	}
 	if set := root.child("balancers"); set != nil {
 		for _, name := range set.keys {

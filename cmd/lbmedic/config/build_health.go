@@ -12,6 +12,7 @@ func buildHealth(n *node) *Health {
 		GRPC:        read[netip.AddrPort](n, "grpc"),
 		Balancers:   readAll[netip.Prefix](n, "balancers"),
 		Tokens:      readAll[string](n, "tokens"),
+		TokensOnly:  read[bool](n, "tokens_only"),
 		OnTerm:      OnTerm(read[string](n, "on_term")),
 		TermTimeout: read[time.Duration](n, "term_timeout"),
 		DrainAs:     DrainAs(read[string](n, "drain_as")),

@@ -10,13 +10,14 @@ import (
 
 // Config is a whole configuration, checked, with every default in place.
 type Config struct {
-	File      string     // where it was read from; empty for Default
-	Health    *Health    // the sidecar beside an app; nil where the file has no health section
-	Balancers []Balancer // in the order of the file; empty: this host has no controller, or discovery finds them
-	Policy    Policy     // what holds where a balancer does not override it
-	Consul    *Consul    // nil: everything works without
-	Admin     Admin
-	State     string // directory of the journal and of what must survive a restart; default /var/lib/lbmedic
+	File         string     // where it was read from; empty for Default
+	Health       *Health    // the sidecar beside an app; nil where the file has no health section
+	Balancers    []Balancer // in the order of the file; empty: this host has no controller, or discovery finds them
+	Policy       Policy     // what holds where a balancer does not override it
+	SidecarToken string     // sidecars on other hosts are asked with it; empty: they say no more than their status
+	Consul       *Consul    // nil: everything works without
+	Admin        Admin
+	State        string // directory of the journal and of what must survive a restart; default /var/lib/lbmedic
 
 	shown *node // the effective configuration as `config show` prints it
 }

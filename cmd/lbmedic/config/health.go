@@ -7,11 +7,13 @@ import (
 
 // Health is the sidecar: what is checked on this host, and where the answer is served.
 type Health struct {
+	File        string         // where the checks were read from: they run programs only where nobody else could have written it
 	HTTP        netip.AddrPort // GET /health; default 127.0.0.1:7780; not valid (IsValid false) when the file says off
 	Agent       netip.AddrPort // HAProxy agent-check; default 127.0.0.1:7781; not valid when the file says off
 	GRPC        netip.AddrPort // gRPC health v1; default off: not valid
 	Balancers   []netip.Prefix // whose X-Haproxy-Server-State is believed; default 127.0.0.0/8 and ::1/128
 	Tokens      []string       // who sends one as a bearer token sees details; several, so that they can be changed; none: loopback only
+	TokensOnly  bool           // loopback sees no details either; default false
 	OnTerm      OnTerm         // default drain
 	TermTimeout time.Duration  // the longest that a drain of OnTerm takes; default 30s
 	DrainAs     DrainAs        // default drain

@@ -86,6 +86,7 @@ func TestTheExampleOfTheDesignIsRead(t *testing.T) {
 	want := &Config{
 		File: "testdata/example.yaml",
 		Health: &Health{
+			File:      "testdata/example.yaml",
 			HTTP:      netip.MustParseAddrPort("0.0.0.0:7780"),
 			Agent:     netip.MustParseAddrPort("0.0.0.0:7781"),
 			Balancers: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/24")},

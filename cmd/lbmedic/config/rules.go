@@ -207,10 +207,12 @@ func filesDiffer(root *node, src *source) {
 func namesAreFree(root *node, src *source) {
 	set := root.child("health", "services")
 	for name, what := range map[string]string{
-		"by-port": "/health/by-port/ is where services are found by port",
-		"live":    "/health/live is MicroProfile's liveness",
-		"ready":   "/health/ready is MicroProfile's readiness",
-		"started": "/health/started is MicroProfile's start-up",
+		"by-port":   "/health/by-port/ is where services are found by port",
+		"live":      "/health/live is MicroProfile's liveness",
+		"ready":     "/health/ready is MicroProfile's readiness",
+		"liveness":  "/actuator/health/liveness is the Actuator's",
+		"readiness": "/actuator/health/readiness is the Actuator's",
+		"started":   "/health/started is MicroProfile's start-up",
 	} {
 		if set.child(name) != nil {
 			src.errorf(set.keyAt[name], "a service cannot be called %s: %s", quote(name), what)

@@ -4,6 +4,7 @@ package config
 var schema = &spec{doc: "the configuration of lbmedic", fields: []field{
 	{"health", healthSpec},
 	{"balancers", spec{doc: "the load balancers on this host, by a name of your choice", each: &balancerSpec}},
+	{"sidecar_token", spec{doc: "bearer token that sidecars on other hosts are asked with, one of their health.tokens, so that they tell why a service fails", scalar: bearerToken}},
 	{"policy", policySpec},
 	{"consul", spec{doc: "the local Consul agent", note: "not used in this version", optional: true, fields: []field{
 		{"address", spec{doc: "where the agent listens", scalar: agentAddress, def: []string{"127.0.0.1:8500"}}},

@@ -15,6 +15,7 @@ var healthSpec = spec{doc: "the sidecar: what is checked on this host and where 
 	{"balancers", spec{doc: "addresses and networks whose X-Haproxy-Server-State is believed",
 		list: &spec{scalar: network}, def: []string{"127.0.0.0/8", "::1/128"}}},
 	{"tokens", spec{doc: "bearer tokens whose senders see details, beside loopback; several, so that they can be changed", list: &spec{scalar: bearerToken}}},
+	{"tokens_only", spec{doc: "true where loopback sees no details either: a proxy on this host may speak for anybody", scalar: boolean, def: []string{"false"}}},
 	{"on_term", spec{doc: "what SIGTERM does: drain tells every balancer to send nothing new, waits for them to leave, then stops; leave stops at once",
 		scalar: words("drain", "leave"), def: []string{"drain"}}},
 	{"term_timeout", spec{doc: "the longest that this drain takes", scalar: duration(second, day), def: []string{"30s"}}},

@@ -80,6 +80,8 @@ func needsRestart(old, next *config.Config) error {
 		return errors.New("admin.remote: it cannot change without a restart")
 	case !samePort(old.Admin.Remote, next.Admin.Remote):
 		return errors.New("admin.remote: it cannot come, go or listen elsewhere without a restart, and its files keep their names")
+	case old.SidecarToken != next.SidecarToken:
+		return errors.New("sidecar_token: it cannot change without a restart")
 	case (old.Health == nil) != (next.Health == nil):
 		return errors.New("health: it cannot come or go without a restart")
 	case old.Health != nil && (old.Health.DrainWait != next.Health.DrainWait || !reflect.DeepEqual(old.Health.Controllers, next.Health.Controllers)):
