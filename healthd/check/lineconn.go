@@ -8,7 +8,6 @@ import (
 	"io"
 	"net"
 	"strings"
-	"syscall"
 	"time"
 )
 
@@ -46,19 +45,7 @@ func dialAny(ctx context.Context, address string) (net.Conn, error) {
 	if !strings.HasPrefix(address, "/") {
 		return dial(ctx, address)
 	}
-	conn, err := (&net.Dialer{}).DialContext(ctx, "unix", address)
-	if errors.Is(err, syscall.ENOENT) { // a server that is down leaves no socket
-		return nil, fmt.Errorf("no socket %s: %w", address, syscall.ECONNREFUSED)
-	}
-	if err != nil {
-		return nil, err
-	}
-	if deadline, ok := ctx.Deadline(); ok {
-		if err := conn.SetDeadline(deadline); err != nil {
-			return nil, errors.Join(err, conn.Close())
-		}
-	}
-	return conn, nil
+	return dialUnix(ctx, address)
 }
 
 // startTLS goes on over TLS, with the server of the address.

@@ -22,7 +22,7 @@ func TestMemcachedAgainstTheRealServer(t *testing.T) {
 		"up":                {open.address, nil, healthd.OK, "version 1."},
 		"logged in":         {guarded.address, login, healthd.OK, "version 1."},
 		"unix socket":       {local.dir + "/socket", nil, healthd.OK, "version 1."},
-		"no socket":         {local.dir + "/other", nil, healthd.Refused, "connection refused"},
+		"no socket":         {local.dir + "/other", nil, healthd.Refused, "no socket at "},
 		"no password":       {guarded.address, nil, healthd.WrongAnswer, "asks for a username"},
 		"wrong password":    {guarded.address, options{"username": {"probe"}, "password": {planted + "x"}}, healthd.WrongAnswer, "log in as probe: CLIENT_ERROR authentication failure"},
 		"needless password": {open.address, login, healthd.OK, "version 1."},
