@@ -118,7 +118,7 @@ func TestMongoDBStatesAreJudged(t *testing.T) {
 		"arbiter":            {member("arbiterOnly"), nil, healthd.WrongAnswer, "state arbiter of set rs0, which holds no data"},
 		"mongos":             {router, nil, healthd.OK, "state mongos"},
 		"wrong password":     {"mongodb://probe:" + planted + "@" + alone + "/?authSource=admin", nil, healthd.WrongAnswer, "Authentication failed."},
-		"no such unix sock":  {"mongodb://%2Ftmp%2Fno-such-mongodb.sock", nil, healthd.Refused, "connection refused"},
+		"no such unix sock":  {"mongodb://%2Ftmp%2Fno-such-mongodb.sock", nil, healthd.Refused, ""},
 		"no answer to hello": {"mongodb://" + stranger(t, refuseMongo), nil, healthd.WrongAnswer, "no such command"},
 	})
 }
