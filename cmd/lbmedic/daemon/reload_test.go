@@ -7,7 +7,9 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -245,4 +247,42 @@ func TestABadReadingChangesNothing(t *testing.T) {
 	if got := d.Reading(); got.Wrong != "" || !got.At.After(before.At) {
 		t.Errorf("after a good one the reading is %+v", got)
 	}
+}
+
+// Reloads leave nothing behind: no socket of an address that was given up, and no server that goes on.
+func TestReloadsLeaveNothingOpen(t *testing.T) {
+	h := newHouse(t)
+	var all []settings
+	for i := range 3 {
+		s := settings{http: peertest.Port(t), agent: peertest.Port(t)}
+		if i == 1 {
+			s.more = "  tokens: [0123456789abcdef0123]\n  slow_start: 10s\n"
+		}
+		all = append(all, s)
+	}
+	all = append(all, settings{http: all[0].http, agent: all[0].agent, more: "  drain_as: 0%\n"})
+	d := h.run(all[0])
+	rounds := func(n int) {
+		t.Helper()
+		for i := range n * len(all) {
+			s := all[i%len(all)]
+			waitFor(t, "a reload is taken", func() bool { return d.Reload(h.config(s)) == nil }) // an address may still be in use by the one before
+		}
+		waitFor(t, "it answers", func() bool {
+			return errors.Join(askHTTP(&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}, all[3].http), askAgent(all[3].agent)) == nil
+		})
+	}
+	rounds(2)
+	fds, goroutines := descriptors(t), runtime.NumGoroutine()
+	rounds(20)
+	waitFor(t, "everything that was replaced has ended", func() bool { return descriptors(t) <= fds+3 && runtime.NumGoroutine() <= goroutines+5 })
+}
+
+func descriptors(t *testing.T) int {
+	t.Helper()
+	all, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(all)
 }
