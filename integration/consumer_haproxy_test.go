@@ -99,7 +99,7 @@ func TestHAProxyFollowsEveryState(t *testing.T) {
 			{warning, map[string]string{"plain": "UP", "head": "UP", "expect": "UP", "warned": "DOWN", "body": "DOWN", "not-found": "UP", "kube": "UP", "agent": "no check", "both": "UP 100"}},
 			{failing, map[string]string{"plain": "DOWN", "head": "DOWN", "expect": "DOWN", "warned": "DOWN", "body": "DOWN", "not-found": "DOWN", "kube": "DOWN", "agent": "DOWN (agent)", "both": "DOWN (agent)"}},
 			{passing, map[string]string{"plain": "UP", "head": "UP", "expect": "UP", "warned": "UP", "body": "UP", "not-found": "UP", "kube": "UP", "agent": "no check", "both": "UP"}},
-			{drained, map[string]string{"plain": "DOWN", "head": "DOWN", "expect": "DOWN", "warned": "DOWN", "body": "DOWN", "not-found": "NOLB", "kube": "DOWN", "agent": "DRAIN (agent)", "both": "NOLB"}},
+			{drained, map[string]string{"plain": "DOWN", "head": "DOWN", "expect": "DOWN", "warned": "DOWN", "body": "DOWN", "not-found": "NOLB", "kube": "DOWN", "agent": "no check 0", "both": "NOLB"}},
 			{passing, map[string]string{"plain": "UP", "head": "UP", "expect": "UP", "warned": "UP", "body": "UP", "not-found": "UP", "kube": "UP", "agent": "no check", "both": "UP"}},
 		} {
 			p.be(step.state)

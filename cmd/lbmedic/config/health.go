@@ -16,7 +16,7 @@ type Health struct {
 	TokensOnly  bool           // loopback sees no details either; default false
 	OnTerm      OnTerm         // default drain
 	TermTimeout time.Duration  // the longest that a drain of OnTerm takes; default 30s
-	DrainAs     DrainAs        // default drain
+	DrainAs     DrainAs        // default 0%
 	DrainWait   time.Duration  // how long `drain --wait` waits where no controller can confirm; default 30s
 	SlowStart   time.Duration  // how long the weight takes to come back after a drain, where it has steps; default 0: at once
 	Controllers *Controllers   // who knows whether a balancer has drained us; nil: nobody
@@ -37,8 +37,8 @@ type DrainAs string
 
 // The values of health.drain_as.
 const (
-	DrainAsDrain  DrainAs = "drain" // the admin state; the default
-	DrainAsWeight DrainAs = "0%"    // the weight
+	DrainAsWeight DrainAs = "0%"    // the weight; the default, for it leaves the admin state to operators
+	DrainAsDrain  DrainAs = "drain" // the admin state: each repeat ends an operator's maint there (HAProxy 2.2 to 3.2)
 )
 
 // Controllers are the lbmedics beside the balancers, asked over mutual TLS whether a server has drained.

@@ -90,7 +90,7 @@ func TestTheExampleOfTheDesignIsRead(t *testing.T) {
 			HTTP:      netip.MustParseAddrPort("0.0.0.0:7780"),
 			Agent:     netip.MustParseAddrPort("0.0.0.0:7781"),
 			Balancers: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/24")},
-			OnTerm:    OnTermDrain, TermTimeout: 30 * time.Second, DrainAs: DrainAsDrain, DrainWait: 30 * time.Second,
+			OnTerm:    OnTermDrain, TermTimeout: 30 * time.Second, DrainAs: DrainAsWeight, DrainWait: 30 * time.Second,
 			Services: []Service{{
 				Name: "web", Address: "127.0.0.1:8080", MinWeight: 25,
 				Checks: []Check{

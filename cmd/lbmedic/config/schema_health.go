@@ -19,8 +19,8 @@ var healthSpec = spec{doc: "the sidecar: what is checked on this host and where 
 	{"on_term", spec{doc: "what SIGTERM does: drain tells every balancer to send nothing new, waits for them to leave, then stops; leave stops at once",
 		scalar: words("drain", "leave"), def: []string{"drain"}}},
 	{"term_timeout", spec{doc: "the longest that this drain takes", scalar: duration(second, day), def: []string{"30s"}}},
-	{"drain_as", spec{doc: "how HAProxy's agent-check hears of a drain: drain, its admin state, or 0%, its weight",
-		scalar: words("drain", "0%"), def: []string{"drain"}}},
+	{"drain_as", spec{doc: "how HAProxy's agent-check hears of a drain: 0%, its weight, which keeps off what operators set, or drain, its admin state, which servers that track it follow",
+		scalar: words("0%", "drain"), def: []string{"0%"}}},
 	{"drain_wait", spec{doc: "how long drain --wait waits where no controller can confirm", scalar: duration(0, day), def: []string{"30s"}}},
 	{"slow_start", spec{doc: "how long the weight takes to come back after a drain, where it has steps; 0: at once", scalar: duration(0, day), def: []string{"0s"}}},
 	{"controllers", spec{doc: "the lbmedics beside the balancers, who know whether a server has drained", optional: true, fields: []field{
