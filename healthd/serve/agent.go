@@ -27,7 +27,8 @@ type AgentSettings struct {
 	Drain     DrainWord     // how balancers are told to drain; DrainByState, also where Weights is nil
 	SlowStart time.Duration // from ready to the whole weight, in steps of 25, 50 and 75 percent where they are possible; 0: at once
 
-	Problem func(error) // hears why a balancer was left without an answer, once until it changes; nil hears nothing
+	Problem  func(error)        // hears why a balancer was left without an answer, once until it changes; nil hears nothing
+	Answered func(words string) // counts the answers, "" for silence, after each was sent; nil counts nothing
 }
 
 // Agent answers HAProxy's agent-check: one line, ended by a line feed. See said for the words. A refused connection or an answer without a
@@ -56,6 +57,9 @@ func NewAgent(s AgentSettings) *Agent {
 	a.lines.source, a.lines.render = s.Source, healthLines
 	if a.settings.Problem == nil {
 		a.settings.Problem = func(error) {}
+	}
+	if a.settings.Answered == nil {
+		a.settings.Answered = func(string) {}
 	}
 	return a
 }
@@ -113,17 +117,21 @@ func (a *Agent) answer(c *conn) {
 		service, row = nameFrom(c, service)
 	}
 	if _, known := a.settings.Source.Latest().Service(service); !known && service != "" {
+		a.settings.Answered("")
 		a.tellUnknown(service, c.peer.String())
 		return // HAProxy keeps the last word that it heard
 	}
 	line, err := a.line(service, row, c.peer, time.Now())
 	if line.health == "" || err != nil {
+		a.settings.Answered("")
 		a.tell(err)
 		return
 	}
-	if _, err := io.WriteString(c, line.String()); err != nil {
+	words := line.String()
+	if _, err := io.WriteString(c, words); err != nil {
 		return
 	}
+	defer a.settings.Answered(words)
 	a.tell(a.heard(service, c.peer, line))
 	if err := c.CloseWrite(); err != nil {
 		return

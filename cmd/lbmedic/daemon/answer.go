@@ -78,7 +78,7 @@ func (s *sidecar) agentPort(h *config.Health) port {
 	return port{name: "agent", addr: h.Agent, late: true, made: made, serve: func(ctx context.Context, listen func() (net.Listener, error)) error {
 		settings := serve.AgentSettings{Source: s.board, Orders: s.board, Service: made.service, Send: made.send,
 			Weights: s.weights, Views: s.views, Drain: serve.DrainByState, SlowStart: made.slowStart,
-			Problem: func(err error) { s.log.Warn("agent-check", zap.Error(err)) }}
+			Problem: func(err error) { s.log.Warn("agent-check", zap.Error(err)) }, Answered: s.metrics.Answered}
 		if made.drain == config.DrainAsWeight {
 			settings.Drain = serve.DrainByWeight
 		}
