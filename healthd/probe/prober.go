@@ -5,7 +5,6 @@ import (
 	"context"
 	"math/rand/v2"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/lbmedic/lbmedic/healthd"
@@ -16,6 +15,10 @@ const (
 	// do not get into each other's way.
 	firstWithin = 200 * time.Millisecond
 	firstEach   = 150 * time.Microsecond
+
+	// together is how much later than due a probe may start where there are many: those that are due within it start at once. To wake for each of
+	// thousands of starts a second costs more than half of what the probes do.
+	together = 10 * time.Millisecond
 
 	// stopWithin bounds how long a stop waits for probes that heed no stop.
 	stopWithin = time.Second
@@ -28,9 +31,8 @@ type Reporter interface {
 
 // Probers probe the checks of some services.
 type Probers struct {
-	turns   []*turn // in the order of the config
-	report  Reporter
-	running sync.WaitGroup
+	turns  []*turn // in the order of the config
+	report Reporter
 }
 
 // NewProbers makes probers that report to r. Run starts them.
@@ -62,7 +64,9 @@ func (p *Probers) Next(services []Service) *Probers {
 // Run probes until ctx ends, and returns nil once the last probe is over, or a second later where one heeds no stop. Each check has at most one
 // probe in flight; a beat that comes while one is, is skipped. A probe that the stop cuts short reports nothing.
 func (p *Probers) Run(ctx context.Context) error {
-	defer p.wait()
+	w := &workers{probe: func(t *turn) { t.probe(ctx, p.report) }}
+	defer w.wait()
+	defer w.end()
 	if len(p.turns) == 0 {
 		<-ctx.Done()
 		return nil
@@ -74,6 +78,7 @@ func (p *Probers) Run(ctx context.Context) error {
 	}
 	due := turns(slices.Clone(p.turns))
 	heap.Init(&due)
+	pause := p.pause()
 	timer := time.NewTimer(time.Until(due[0].next))
 	defer timer.Stop()
 	for {
@@ -83,44 +88,44 @@ func (p *Probers) Run(ctx context.Context) error {
 		case <-timer.C:
 		}
 		for now := time.Now(); ctx.Err() == nil && !due[0].next.After(now); now = time.Now() {
-			p.start(ctx, due[0], now)
+			p.start(w, due[0], now)
 			due[0].advance(now)
 			heap.Fix(&due, 0)
 		}
-		timer.Reset(time.Until(due[0].next))
+		timer.Reset(max(time.Until(due[0].next), pause))
 	}
 }
 
+// pause is how long to wait at least from one look at what is due to the next: nothing, unless several checks are due in that time, and never more than
+// a twentieth of the shortest interval.
+func (p *Probers) pause() time.Duration {
+	pause, rate := together, 0.0
+	for _, t := range p.turns {
+		interval := t.check.interval()
+		pause, rate = min(pause, interval/20), rate+1/interval.Seconds()
+	}
+	if rate*pause.Seconds() < 2 {
+		return 0
+	}
+	return pause
+}
+
 // start makes a probe, or says of the one that still hangs long after its time that it does.
-func (p *Probers) start(ctx context.Context, t *turn, now time.Time) {
+func (p *Probers) start(w *workers, t *turn, now time.Time) {
 	switch began, started := t.flight.start(now); {
 	case started:
-		p.running.Go(func() { t.probe(ctx, p.report) })
+		w.do(t)
 	case now.Sub(began) > t.check.timeout()+overdue && t.flight.giveUp():
 		p.report.Report(t.service, t.check.Name, healthd.NewOutcome(now, 0, healthd.TimedOut, hangs(now.Sub(began))))
 	}
 }
 
-func (p *Probers) wait() {
-	over := make(chan struct{})
-	go func() {
-		p.running.Wait()
-		close(over)
-	}()
-	limit := time.NewTimer(stopWithin)
-	defer limit.Stop()
-	select {
-	case <-over:
-	case <-limit.C:
-	}
-}
-
-// begin places the first probe soon after the start, and the second after a part of the interval that is its own (so that neither the checks
-// of one host nor the same check on many hosts stay in step); from then on it keeps the beat.
+// begin places the first probe soon after the start, and the second half an interval to one and a half later, by chance: so neither the checks of one
+// host nor the same check on many hosts stay in step, and the load is even over the interval. From then on it keeps the beat.
 func (t *turn) begin(start time.Time, window time.Duration) {
 	interval := t.check.interval()
 	t.next = start.Add(rand.N(min(window, interval)))
-	t.step = interval/2 + rand.N(interval-interval/2)
+	t.step = interval/2 + rand.N(interval)
 }
 
 // advance sets when the next probe is due. Beats that a busy or suspended host missed are skipped.
