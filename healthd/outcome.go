@@ -2,6 +2,7 @@ package healthd
 
 import (
 	"fmt"
+	"math"
 	"time"
 )
 
@@ -65,12 +66,12 @@ type Outcome struct {
 	Slow   Slowness      `json:"slow,omitempty"`   // by LatencyRule.Judge
 	Detail string        `json:"detail,omitempty"` // what was observed: one line, see Line
 	Value  float64       `json:"value,omitempty"`  // what was measured, where that is not the time it took; see Unit
-	Unit   string        `json:"unit,omitempty"`   // of Value: percent, days, s, count, bytes, /min; empty: nothing but the time was measured
+	Unit   string        `json:"unit,omitempty"`   // of Value: percent, days, s, count, bytes, hops, /min; empty: nothing but the time was measured
 }
 
-// Measured gives the outcome with what was measured beside the time it took.
+// Measured gives the outcome with what was measured beside the time it took, to three decimals.
 func (o Outcome) Measured(value float64, unit string) Outcome {
-	o.Value, o.Unit = value, unit
+	o.Value, o.Unit = math.Round(value*1000)/1000, unit
 	return o
 }
 

@@ -26,6 +26,7 @@ type page struct {
 	generation uint64
 	condition  Condition
 	state      []string // the Lbmedic-State header, nil for none
+	hops       []string // the Lbmedic-Hops header, nil where no check asks another lbmedic
 	about      subject
 
 	mu     sync.Mutex // held to print
@@ -75,7 +76,7 @@ func unchanged(old, now *healthd.Service) bool {
 }
 
 func compose(r subject, generation uint64) *page {
-	return &page{generation: generation, condition: r.condition(), state: r.state(), about: r}
+	return &page{generation: generation, condition: r.condition(), state: r.state(), hops: r.hops(), about: r}
 }
 
 // reprint prints what was printed of the page before, or takes it over where it would be the same.

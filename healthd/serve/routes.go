@@ -168,6 +168,9 @@ func (h *HTTP) health(w http.ResponseWriter, r *http.Request, a audience, b *boo
 	if p.state != nil {
 		w.Header()["Lbmedic-State"] = p.state
 	}
+	if p.hops != nil {
+		w.Header()["Lbmedic-Hops"] = p.hops
+	}
 	how := negotiate(r.Header["Accept"], offers)
 	send(w, r, p.code(wish), how.header, p.sheet(how.shape, a))
 }

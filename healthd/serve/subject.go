@@ -3,6 +3,7 @@ package serve
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -228,4 +229,21 @@ func strangersItems(items []item, svc *healthd.Service) []item {
 
 func remarkable(c *healthd.Check) bool {
 	return c.Verdict.Status != healthd.Pass || c.Stale || Damped(c)
+}
+
+// hops says how many lbmedics stand one behind another in what this subject rests on, nil for none, so that one which asks us, and whom we ask, stops
+// somewhere. A check of kind lbmedic measures it.
+func (r subject) hops() []string {
+	most := 0
+	for _, svc := range r.parts {
+		for i := range svc.Checks {
+			if last := &svc.Checks[i].Verdict.Last; last.Unit == "hops" {
+				most = max(most, int(last.Value))
+			}
+		}
+	}
+	if most == 0 {
+		return nil
+	}
+	return []string{strconv.Itoa(most)}
 }

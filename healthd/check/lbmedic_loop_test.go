@@ -1,0 +1,61 @@
+package check
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lbmedic/lbmedic/healthd"
+	prober "github.com/lbmedic/lbmedic/healthd/probe"
+	"github.com/lbmedic/lbmedic/healthd/serve"
+)
+
+// Two real sidecars whose services rest on each other: both see the loop, neither accuses the other, and each says how far it asked.
+func TestTwoSidecarsThatAskEachOtherSeeTheLoop(t *testing.T) {
+	var boards [2]*prober.Board
+	var urls [2]string
+	for i := range boards {
+		b, err := prober.NewBoard(prober.Settings{Services: []prober.Service{{Name: "web", Checks: []prober.Check{{Name: "other", Kind: "lbmedic"}, {Name: "app", Kind: "http"}}}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, stop := context.WithCancel(context.Background())
+		ended := make(chan error, 1)
+		go func() { ended <- serve.NewHTTP(serve.HTTPSettings{Source: b}).Run(ctx, l) }()
+		t.Cleanup(func() {
+			stop()
+			if err := <-ended; err != nil {
+				t.Error(err)
+			}
+		})
+		b.Report("web", "app", healthd.NewOutcome(time.Now(), 0, healthd.OK, "status 200"))
+		boards[i], urls[i] = b, "http://"+l.Addr().String()+"/health/web"
+	}
+	var last [2]healthd.Outcome
+	for range 10 {
+		for i, b := range boards {
+			last[i] = probe(t, "lbmedic", urls[1-i], nil, 5*time.Second)
+			b.Report("web", "other", last[i])
+		}
+	}
+	for i, o := range last {
+		if !strings.HasPrefix(o.Detail, "lbmedic-loop") || o.Class != healthd.OwnFault {
+			t.Errorf("%d: %s: %q", i, o.Class, o.Detail)
+		}
+		resp, err := http.Get(urls[i])
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close() // its header is read
+		if got := resp.Header.Get(hopsHeader); got != "3" {
+			t.Errorf("%d says %s: %q", i, hopsHeader, got)
+		}
+	}
+}
