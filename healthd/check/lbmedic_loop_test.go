@@ -9,16 +9,16 @@ import (
 	"time"
 
 	"github.com/lbmedic/lbmedic/healthd"
-	prober "github.com/lbmedic/lbmedic/healthd/probe"
+	boards "github.com/lbmedic/lbmedic/healthd/probe"
 	"github.com/lbmedic/lbmedic/healthd/serve"
 )
 
 // Two real sidecars whose services rest on each other: both see the loop, neither accuses the other, and each says how far it asked.
 func TestTwoSidecarsThatAskEachOtherSeeTheLoop(t *testing.T) {
-	var boards [2]*prober.Board
+	var held [2]*boards.Board
 	var urls [2]string
-	for i := range boards {
-		b, err := prober.NewBoard(prober.Settings{Services: []prober.Service{{Name: "web", Checks: []prober.Check{{Name: "other", Kind: "lbmedic"}, {Name: "app", Kind: "http"}}}}})
+	for i := range held {
+		b, err := boards.NewBoard(boards.Settings{Services: []boards.Service{{Name: "web", Checks: []boards.Check{{Name: "other", Kind: "lbmedic"}, {Name: "app", Kind: "http"}}}}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -36,11 +36,11 @@ func TestTwoSidecarsThatAskEachOtherSeeTheLoop(t *testing.T) {
 			}
 		})
 		b.Report("web", "app", healthd.NewOutcome(time.Now(), 0, healthd.OK, "status 200"))
-		boards[i], urls[i] = b, "http://"+l.Addr().String()+"/health/web"
+		held[i], urls[i] = b, "http://"+l.Addr().String()+"/health/web"
 	}
 	var last [2]healthd.Outcome
 	for range 10 {
-		for i, b := range boards {
+		for i, b := range held {
 			last[i] = probe(t, "lbmedic", urls[1-i], nil, 5*time.Second)
 			b.Report("web", "other", last[i])
 		}
