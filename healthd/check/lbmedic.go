@@ -28,7 +28,8 @@ var lbmedicKind = Kind{
 	Doc:         "another lbmedic says that its service, or all of them, pass; one that cannot be asked is unknown and fails nobody",
 	Target:      Option{Doc: "URL of its /health or /health/SERVICE", Type: URL},
 	Measurement: "hops",
-	Example:     "{lbmedic: http://10.0.0.5:7780/health/orders, impact: degrade}",
+	Impact:      healthd.Degrade, // required, two that ask each other would each wait for the other's first word
+	Example:     "{lbmedic: http://10.0.0.5:7780/health/orders}",
 	Options:     tlsOptions,
 	New: func(s Settings) (Probe, error) {
 		u, err := parseTarget(s.Target())
