@@ -6,7 +6,7 @@ TAGS    := grpcnotrace
 LDFLAGS := -s -w -X main.version=$(VERSION)
 FUZZTIME ?= 10s
 
-.PHONY: demo test quick build lite vet fuzz bench matrix peers peers-demo
+.PHONY: demo test quick build lite vet fuzz bench soak matrix peers peers-demo
 
 demo: peers-demo build
 	./lbmedic demo --once
@@ -41,6 +41,10 @@ matrix: peers build
 
 bench: peers build
 	LBMEDIC_REQUIRE_PEERS=1 LBMEDIC_BENCH=1 $(GO) test -tags $(TAGS) -count=1 -timeout 30m -run '^TestBench' -v ./integration/bench
+
+# 10,000 checks for an hour: memory must not grow.
+soak: peers build
+	LBMEDIC_REQUIRE_PEERS=1 LBMEDIC_BENCH=1 LBMEDIC_BENCH_MANY=1h $(GO) test -tags $(TAGS) -count=1 -timeout 90m -run '^TestBenchManyChecks$$' -v ./integration/bench
 
 peers:
 	integration/peers.sh test
