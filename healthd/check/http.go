@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/lbmedic/lbmedic/healthd"
@@ -112,8 +113,15 @@ func (p *httpProbe) exchange(ctx context.Context, c *httpConn) (status int, hear
 		return 0, false, err
 	}
 	limited := &io.LimitedReader{R: c.conn, N: maxHead}
-	a := httpAnswer{limit: limited, r: bufio.NewReaderSize(limited, 4096)}
+	r := answerReaders.Get().(*bufio.Reader)
+	defer answerReaders.Put(r)
+	defer r.Reset(nil)
+	r.Reset(limited)
+	a := httpAnswer{limit: limited, r: r}
 	status, err = a.judge(p.asked, p.expects)
 	keep = p.reuse && a.complete
 	return status, limited.N < maxHead, err
 }
+
+// answerReaders are between two answers. Their buffers are half of what a probe would allocate, and one for each check would be most of its memory.
+var answerReaders = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, 4096) }}
