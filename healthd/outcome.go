@@ -1,6 +1,7 @@
 package healthd
 
 import (
+	"encoding/json"
 	"fmt"
 	"math"
 	"time"
@@ -61,12 +62,33 @@ func (c Class) Status() Status {
 // Outcome is the result of one probe. Make it with NewOutcome, which bounds the detail.
 type Outcome struct {
 	At     time.Time     `json:"at"`   // when the probe started
-	Took   time.Duration `json:"took"` // in nanoseconds
+	Took   time.Duration `json:"took"` // in JSON like "1.5ms"
 	Class  Class         `json:"class"`
 	Slow   Slowness      `json:"slow,omitempty"`   // by LatencyRule.Judge
 	Detail string        `json:"detail,omitempty"` // what was observed: one line, see Line
 	Value  float64       `json:"value,omitempty"`  // what was measured, where that is not the time it took; see Unit
 	Unit   string        `json:"unit,omitempty"`   // of Value: percent, days, s, count, bytes, hops, /min; empty: nothing but the time was measured
+}
+
+// MarshalJSON writes how long it took as people read it.
+func (o Outcome) MarshalJSON() ([]byte, error) {
+	type plain Outcome
+	return json.Marshal(struct {
+		plain
+		Took lasting `json:"took"`
+	}{plain(o), lasting(o.Took)})
+}
+
+// UnmarshalJSON reads what MarshalJSON writes, and a number of nanoseconds.
+func (o *Outcome) UnmarshalJSON(text []byte) error {
+	type plain Outcome
+	j := struct {
+		*plain
+		Took lasting `json:"took"`
+	}{plain: (*plain)(o)}
+	err := json.Unmarshal(text, &j)
+	o.Took = time.Duration(j.Took)
+	return err
 }
 
 // Measured gives the outcome with what was measured beside the time it took, to three decimals.

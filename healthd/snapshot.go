@@ -1,6 +1,7 @@
 package healthd
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strconv"
@@ -51,6 +52,27 @@ type Check struct {
 	Suspect     bool          `json:"suspect,omitempty"` // it fails, and that is not held against this instance; see Sharing
 	Brought     bool          `json:"brought,omitempty"` // the verdict is from before the start, and nothing was measured since
 	Awaited     bool          `json:"awaited,omitempty"` // there was no outcome since the start, not even one that could not be measured
+}
+
+// MarshalJSON writes the age as people read it.
+func (c Check) MarshalJSON() ([]byte, error) {
+	type plain Check
+	return json.Marshal(struct {
+		plain
+		MaxAge lasting `json:"max_age"`
+	}{plain(c), lasting(c.MaxAge)})
+}
+
+// UnmarshalJSON reads what MarshalJSON writes, and a number of nanoseconds.
+func (c *Check) UnmarshalJSON(text []byte) error {
+	type plain Check
+	j := struct {
+		*plain
+		MaxAge lasting `json:"max_age"`
+	}{plain: (*plain)(c)}
+	err := json.Unmarshal(text, &j)
+	c.MaxAge = time.Duration(j.MaxAge)
+	return err
 }
 
 // Tag is the generation as the world sees it, "INSTANCE-N".
