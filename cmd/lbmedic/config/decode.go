@@ -11,7 +11,7 @@ import (
 )
 
 // maxVisits bounds the values that are looked at: a file of aliases to aliases stands for far more than its bytes.
-const maxVisits = 300_000
+const maxVisits = 150_000
 
 // nameGrammar is what services, checks and balancers may be called: these names become paths, metric labels and
 // arguments on a command line.

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"flag"
+	"fmt"
 	"io/fs"
 	"net/netip"
 	"os"
@@ -222,29 +223,68 @@ func TestABombOfAliasesIsRefused(t *testing.T) {
 	}
 }
 
+// 10,000 checks are a configuration, in braces or in lines, in many services or in one.
+func TestTenThousandChecksAreRead(t *testing.T) {
+	for name, c := range map[string]struct {
+		check string
+		each  int // service
+	}{
+		"in braces, services of 100": {"        c%d: {http: 'http://127.0.0.1/%[1]d', interval: 5s, rise: 1, fall: 2}\n", 100},
+		"in lines, services of 100":  {"        c%d:\n         tcp: h:1\n         interval: 5s\n         timeout: 2s\n         rise: 1\n", 100},
+		"one service":                {"        c%d: {tcp: 'h:1', impact: degrade}\n", 10_000},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var b strings.Builder
+			b.WriteString("health:\n  services:\n")
+			for i := range 10_000 {
+				if i%c.each == 0 {
+					fmt.Fprintf(&b, "    s%d:\n      checks:\n", i/c.each)
+				}
+				fmt.Fprintf(&b, c.check, i)
+			}
+			start := time.Now()
+			read, err := Parse("f", []byte(b.String()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n := len(read.Health.Services) * len(read.Health.Services[0].Checks); n != 10_000 {
+				t.Errorf("%d checks", n)
+			}
+			t.Logf("%s for %d KiB", time.Since(start), b.Len()>>10)
+		})
+	}
+}
+
 // Each shape is near the longest file. The bounds keep each within a second or two; one of them took 88 without.
 func TestHostileShapesEndQuickly(t *testing.T) {
 	const n = maxFile - 16
 	cases := map[string]string{
-		"brackets":          strings.Repeat("[", n),
-		"braces":            strings.Repeat("{a: ", n/4),
-		"dashes":            strings.Repeat("- ", n/2),
-		"questions":         strings.Repeat("? ", n/2),
-		"anchors":           strings.Repeat("&a ", n/3),
-		"tags":              strings.Repeat("!a ", n/3),
-		"one scalar":        strings.Repeat("x", n),
-		"quoted":            `a: "` + strings.Repeat("x", n),
-		"many keys":         strings.Repeat("k: v\n", n/5),
-		"many dashes":       strings.Repeat("- v\n", n/4),
-		"commas":            "a: [" + strings.Repeat("x,", n/2-4) + "]",
-		"comments":          strings.Repeat("#\n", n/2),
-		"empty lines":       strings.Repeat("\n", n),
-		"binary":            strings.Repeat("\x7fELF", n/4),
-		"too long":          strings.Repeat("x", 2*maxFile),
-		"colons":            strings.Repeat("a: ", n/3),
-		"staircase":         staircase(1000),
-		"bad lines":         strings.Repeat("a: b: c\n", n/8),
-		"brackets per line": strings.Repeat("a: [\n", n/5),
+		"brackets":               strings.Repeat("[", n),
+		"braces":                 strings.Repeat("{a: ", n/4),
+		"dashes":                 strings.Repeat("- ", n/2),
+		"questions":              strings.Repeat("? ", n/2),
+		"anchors":                strings.Repeat("&a ", n/3),
+		"tags":                   strings.Repeat("!a ", n/3),
+		"one scalar":             strings.Repeat("x", n),
+		"quoted":                 `a: "` + strings.Repeat("x", n),
+		"many keys":              strings.Repeat("k: v\n", n/5),
+		"empty keys":             strings.Repeat("k:\n", 200_000),
+		"as many keys as may be": strings.Repeat("k:\n", maxKeys-1),
+		"many sections":          strings.Repeat("k:\n"+strings.Repeat(" k:\n", 12_000), 20),
+		"keys with anchors":      shifted(n, "&", "a k: v\n"),
+		"keys over lines":        shifted(n, "\"k\n", "\": v\n"),
+		"keys in braces":         shifted(n, "{k: [\n", "]}: v\n"),
+		"values in braces":       strings.Repeat("k: {\nk: v,\nk: v}\n", n/19),
+		"many dashes":            strings.Repeat("- v\n", n/4),
+		"commas":                 "a: [" + strings.Repeat("x,", n/2-4) + "]",
+		"comments":               strings.Repeat("#\n", n/2),
+		"empty lines":            strings.Repeat("\n", n),
+		"binary":                 strings.Repeat("\x7fELF", n/4),
+		"too long":               strings.Repeat("x", 2*maxFile),
+		"colons":                 strings.Repeat("a: ", n/3),
+		"staircase":              staircase(1000),
+		"bad lines":              strings.Repeat("a: b: c\n", n/8),
+		"brackets per line":      strings.Repeat("a: [\n", n/5),
 	}
 	for name, text := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -261,6 +301,15 @@ func TestHostileShapesEndQuickly(t *testing.T) {
 			}
 		})
 	}
+}
+
+// shifted repeats a line with fewer and fewer spaces in its middle.
+func shifted(length int, before, after string) string {
+	var b strings.Builder
+	for i := 0; b.Len() < length-len(before)-len(after)-100; i++ {
+		b.WriteString(before + strings.Repeat(map[bool]string{true: "a", false: " "}[before == "&"], 99-i%100) + after)
+	}
+	return b.String()
 }
 
 func staircase(steps int) string {

@@ -17,12 +17,12 @@ import (
 // (52,000 nested lists of one line: 11 s), so deeper files are refused before they reach it.
 const maxDepth = 32
 
-// maxKeys is how many keys a file may have: the YAML parser takes quadratic time in the keys of one mapping
-// (200,000: 88 s; 20,000: 0.6 s).
-const maxKeys = 60_000
+// maxKeys is how many keys a mapping of lines may have: the YAML parser takes quadratic time in them (200,000: 88 s; 20,000: 0.6 s), and all mappings
+// of a file together may take as much. In braces it does not.
+const maxKeys = 20_000
 
-// maxTokens is how many words and signs a file may have; 20,000 keys take about 100,000.
-const maxTokens = 600_000
+// maxTokens is how many words and signs a file may have: those of 10,000 checks with eight keys each.
+const maxTokens = 500_000
 
 // maxSyntaxErrors is how often a broken line is set aside to look for mistakes after it.
 const maxSyntaxErrors = 16
@@ -95,18 +95,20 @@ func tooMuch(tokens token.Tokens) (at place, what string) {
 	if len(tokens) > maxTokens {
 		return placeOf(tokens[maxTokens]), "more than this is no configuration"
 	}
-	keys, brackets, entries, line := 0, 0, 0, 0
+	brackets, entries, line := 0, 0, 0
+	var mappings openMappings
 	for _, t := range tokens {
 		if t.Position.Line != line {
 			line, entries = t.Position.Line, 0
+		}
+		if brackets == 0 {
+			mappings.seen(t)
 		}
 		switch t.Type {
 		case token.SequenceStartType, token.MappingStartType:
 			brackets++
 		case token.SequenceEndType, token.MappingEndType:
 			brackets = max(0, brackets-1)
-		case token.MappingValueType:
-			keys++
 		case token.SequenceEntryType, token.MappingKeyType, token.AnchorType, token.TagType:
 			if brackets == 0 {
 				entries++
@@ -115,8 +117,8 @@ func tooMuch(tokens token.Tokens) (at place, what string) {
 		switch {
 		case brackets > maxDepth || entries > maxDepth || t.Position.IndentNum > maxIndent:
 			return placeOf(t), fmt.Sprintf("nested more than %d deep", maxDepth)
-		case keys > maxKeys:
-			return placeOf(t), fmt.Sprintf("more than %d keys", maxKeys)
+		case mappings.pairs > maxKeys*maxKeys/2:
+			return placeOf(t), fmt.Sprintf("more keys than can be read in time; %d in one section are the most", maxKeys)
 		}
 	}
 	return place{}, ""
