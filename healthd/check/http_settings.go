@@ -55,7 +55,7 @@ func newHTTP(s Settings) (Probe, error) {
 	if err := p.asked.Write(&raw); err != nil {
 		return nil, fmt.Errorf("%s: %w", shownTarget(s.Target()), err)
 	}
-	p.raw = raw.Bytes()
+	p.raw, p.asked = bytes.Clone(raw.Bytes()), &http.Request{Method: p.asked.Method} // one of 10,000 is 900 bytes
 	return p.probe, nil
 }
 

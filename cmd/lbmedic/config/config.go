@@ -22,6 +22,19 @@ type Config struct {
 	shown *node // the effective configuration as `config show` prints it
 }
 
+// Settled is what a program keeps that has taken its settings: without services, whose checks are built, and without what YAML and JSON print, so
+// neither can be asked for. Of 10,000 checks that is 85 MB.
+func (c *Config) Settled() *Config {
+	kept := *c
+	kept.shown = nil
+	if c.Health != nil {
+		health := *c.Health
+		health.Services = nil
+		kept.Health = &health
+	}
+	return &kept
+}
+
 // Balancer is one load balancer on this host. Exactly one of HAProxy and Nginx is set.
 type Balancer struct {
 	Name    string

@@ -319,3 +319,19 @@ func staircase(steps int) string {
 	}
 	return b.String()
 }
+
+// What a program keeps is small, whatever the file was, and lacks no setting.
+func TestWhatIsKeptOfAConfigurationIsItsSettings(t *testing.T) {
+	c, err := Parse("f", []byte("health:\n  on_term: leave\n  services: {web: {checks: {app: {tcp: 'h:1'}}}}\nstate: /tmp/x\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept := c.Settled()
+	if kept.shown != nil || len(kept.Health.Services) != 0 || len(c.Health.Services) != 1 || c.shown == nil {
+		t.Errorf("kept %+v of %+v", kept, c)
+	}
+	kept.shown, kept.Health.Services = c.shown, c.Health.Services
+	if !reflect.DeepEqual(kept, c) {
+		t.Errorf("kept %+v of %+v", kept, c)
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -31,7 +32,7 @@ type Daemon struct {
 	admin    *admin.Server
 
 	mu          sync.Mutex
-	config      *config.Config
+	config      *config.Config // settled
 	reading     admin.Reading
 	controllers *controllers
 }
@@ -48,7 +49,7 @@ func New(cfg *config.Config, version string, log *zap.Logger) (d *Daemon, err er
 			err = errors.Join(err, undo[i]())
 		}
 	}()
-	d = &Daemon{log: log, version: version, config: cfg, reading: admin.Reading{File: cfg.File, At: time.Now()}}
+	d = &Daemon{log: log, version: version, config: cfg.Settled(), reading: admin.Reading{File: cfg.File, At: time.Now()}}
 	d.book, err = openBook(cfg.State, log)
 	if err != nil {
 		return nil, err
@@ -172,6 +173,7 @@ func (d *Daemon) announce(ctx context.Context) error {
 			return nil
 		}
 	}
+	debug.FreeOSMemory() // what the reading of the configuration and the first round took
 	d.log.Info("ready", zap.String("version", d.version))
 	notify(d.log, systemd.SdNotifyReady)
 	<-ctx.Done()

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"runtime/debug"
 	"time"
 
 	systemd "github.com/coreos/go-systemd/v22/daemon"
@@ -21,6 +22,7 @@ func (d *Daemon) Reread(load func() (*config.Config, error)) error {
 	if err == nil {
 		err = d.Reload(cfg)
 	}
+	debug.FreeOSMemory() // what the configurations before and after took
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.reading.Wrong = ""
@@ -60,7 +62,7 @@ func (d *Daemon) Reload(cfg *config.Config) error {
 	next.inherit(d.controllers)
 	d.controllers.swap(next)
 	d.controllers = next
-	d.config = cfg
+	d.config = cfg.Settled()
 	d.reading = admin.Reading{File: cfg.File, At: time.Now()}
 	d.admin.Replace(next.all)
 	d.regroup(cfg, fleet)
