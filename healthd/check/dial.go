@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"syscall"
 	"time"
 
@@ -22,13 +23,14 @@ var forbidden = []netip.Prefix{
 	netip.MustParsePrefix("192.0.0.192/32"),
 }
 
-// Forbidden reports whether a check may not reach the address: it is link-local, multicast, or a cloud's metadata service.
-// IPv4 written as IPv6 (::ffff:0:0/96, and the NAT64 prefix 64:ff9b::/96) is unwrapped.
+// Forbidden reports whether a check may not reach the address: it is link-local, multicast, or a cloud's metadata service, or an IPv6
+// address that a router or the kernel turns into one of those.
 func Forbidden(addr netip.Addr) bool {
 	addr = addr.WithZone("").Unmap()
-	if b := addr.As16(); addr.Is6() && netip.MustParsePrefix("64:ff9b::/96").Contains(addr) {
-		addr = netip.AddrFrom4([4]byte(b[12:]))
-	}
+	return slices.ContainsFunc(append(embedded(addr), addr), forbiddenItself)
+}
+
+func forbiddenItself(addr netip.Addr) bool {
 	if addr.IsMulticast() {
 		return true
 	}
@@ -38,6 +40,31 @@ func Forbidden(addr netip.Addr) bool {
 		}
 	}
 	return false
+}
+
+// embedded are the IPv4 addresses that an IPv6 address stands for: IPv4-compatible (::a.b.c.d), 6to4 (RFC 3056), NAT64 with the well-known
+// prefix, and with the one for local use (RFC 8215), where RFC 6052 knows a place for each length of a prefix within.
+func embedded(addr netip.Addr) []netip.Addr {
+	if !addr.Is6() {
+		return nil
+	}
+	b := addr.As16()
+	at := func(places ...[4]int) (all []netip.Addr) {
+		for _, i := range places {
+			all = append(all, netip.AddrFrom4([4]byte{b[i[0]], b[i[1]], b[i[2]], b[i[3]]}))
+		}
+		return all
+	}
+	last := [4]int{12, 13, 14, 15}
+	switch {
+	case netip.MustParsePrefix("::/96").Contains(addr), netip.MustParsePrefix("64:ff9b::/96").Contains(addr):
+		return at(last)
+	case netip.MustParsePrefix("2002::/16").Contains(addr):
+		return at([4]int{2, 3, 4, 5})
+	case netip.MustParsePrefix("64:ff9b:1::/48").Contains(addr):
+		return at(last, [4]int{6, 7, 9, 10}, [4]int{7, 9, 10, 11}, [4]int{9, 10, 11, 12})
+	}
+	return nil
 }
 
 type forbiddenError struct{ addr netip.Addr }
@@ -128,6 +155,11 @@ func classify(ctx context.Context, err error) (healthd.Class, string) {
 		return healthd.OwnFault, refused.Error()
 	}
 	if dns, ok := errors.AsType[*net.DNSError](err); ok {
+		// A name that is authoritatively gone is how Consul's DNS and headless services of Kubernetes say that no instance is left. That a
+		// resolver is silent or at a loss says nothing of the target.
+		if dns.IsNotFound && !dns.IsTimeout && !dns.IsTemporary {
+			return healthd.Refused, "no such name " + dns.Name
+		}
 		return healthd.OwnFault, "resolve " + dns.Name + ": " + dns.Err
 	}
 	if missing, ok := errors.AsType[noSocket](err); ok {

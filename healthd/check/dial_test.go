@@ -1,6 +1,7 @@
 package check
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"net/netip"
@@ -9,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/miekg/dns"
+
 	"github.com/lbmedic/lbmedic/healthd"
 )
 
@@ -16,7 +19,9 @@ func TestForbiddenAddresses(t *testing.T) {
 	for text, want := range map[string]bool{
 		"169.254.169.254": true, "169.254.0.1": true, "::ffff:169.254.169.254": true, "64:ff9b::a9fe:a9fe": true,
 		"fe80::1": true, "fe80::1%eth0": true, "febf::1": true, "fd00:ec2::254": true, "100.100.100.200": true, "192.0.0.192": true,
-		"224.0.0.1": true, "ff02::1": true,
+		"::169.254.169.254": true, "2002:a9fe:a9fe::1": true, "64:ff9b:1::a9fe:a9fe": true, "64:ff9b:1:a9fe:a9:fe00::": true,
+		"64:ff9b:1:a9:fe:a9fe::": true, "64:ff9b:1:0:a9:fea9:fe00:0": true, "::10.0.0.1": false, "2002:a00:1::1": false, "64:ff9b:1::a00:1": false,
+		"::": false, "224.0.0.1": true, "ff02::1": true,
 		"127.0.0.1": false, "::1": false, "10.0.0.1": false, "169.253.0.1": false, "fd00:ec2::253": false, "fec0::1": false, "64:ff9b::a00:1": false,
 	} {
 		if got := Forbidden(netip.MustParseAddr(text)); got != want {
@@ -73,9 +78,35 @@ func TestErrorsOfTheOwnHostAccuseNobody(t *testing.T) {
 			t.Errorf("%s: %s (%s), want %s", errno, got, detail, want)
 		}
 	}
-	dns := &net.OpError{Op: "dial", Err: &net.DNSError{Err: "no such host", Name: "db.internal"}}
-	if got, detail := classify(t.Context(), dns); got != healthd.OwnFault || detail != "resolve db.internal: no such host" {
-		t.Errorf("dns: %s: %q", got, detail)
+}
+
+// That a name is gone is an answer, and means the target; that nobody tells is our own lack.
+func TestANameThatIsGoneIsRefused(t *testing.T) {
+	packets, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := &dns.Server{PacketConn: packets, Handler: dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
+		code, known := map[string]int{"gone": dns.RcodeNameError, "broken": dns.RcodeServerFailure, "refused": dns.RcodeRefused}[strings.Split(q.Question[0].Name, ".")[0]]
+		if known {
+			_ = w.WriteMsg(new(dns.Msg).SetRcode(q, code)) // who asked notices
+		}
+	})}
+	go func() { _ = server.ActivateAndServe() }() // it ends with the test
+	t.Cleanup(func() { _ = packets.Close() })
+	resolver := &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "udp", packets.LocalAddr().String())
+	}}
+	for name, want := range map[string]string{
+		"gone.example.": "refused: no such name gone.example.", "broken.example.": "own fault: resolve broken.example.: server misbehaving",
+		"refused.example.": "own fault: resolve refused.example.: ", "mute.example.": "own fault: resolve mute.example.: ",
+	} {
+		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+		defer cancel()
+		_, err := (&net.Dialer{Resolver: resolver}).DialContext(ctx, "tcp", name+":80")
+		if class, detail := classify(t.Context(), err); !strings.HasPrefix(class.String()+": "+detail, want) {
+			t.Errorf("%s: %s: %q (%v)", name, class, detail, err)
+		}
 	}
 }
 

@@ -131,7 +131,9 @@ func (o Option) parse(text string) error {
 			err = fmt.Errorf("%q is none of %s", healthd.Line(text, 40), strings.Join(o.Words, ", "))
 		}
 	case Bool:
-		_, err = strconv.ParseBool(text)
+		if text != "true" && text != "false" { // what Settings.Bool reads
+			err = fmt.Errorf("%q is neither true nor false", healthd.Line(text, 40))
+		}
 	case Int:
 		var n int64
 		n, err = strconv.ParseInt(text, 10, 64)
