@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/lbmedic/lbmedic/healthd"
@@ -29,16 +30,20 @@ var etcdKind = Kind{
 			err = KeyError{"", err}
 		}
 		secure, errTLS := tlsConfig(s)
+		if err == nil {
+			errTLS = errors.Join(errTLS, needlessTLS(s, target.Scheme == "https"))
+		}
 		if err := errors.Join(err, errTLS); err != nil {
 			return nil, err
 		}
-		e := etcd{target.JoinPath(s.Text("path")), secure}
+		e := etcd{target.JoinPath(s.Text("path")), s.Text("path"), secure}
 		return e.probe, nil
 	},
 }
 
 type etcd struct {
 	target *url.URL
+	path   string // health, readyz, livez
 	secure *tlsClient
 }
 
@@ -48,19 +53,19 @@ func (e etcd) probe(ctx context.Context) healthd.Outcome {
 	if err != nil {
 		return failed(ctx, start, "no http answer", err)
 	}
-	if trouble := etcdTrouble(status, body); trouble != "" {
+	if trouble := etcdTrouble(e.path, status, body); trouble != "" {
 		return healthd.NewOutcome(start, time.Since(start), healthd.WrongAnswer, trouble)
 	}
 	return passed(start, "healthy")
 }
 
-// etcdTrouble reads {"health":"true","reason":""}, or the plain "ok" of /readyz and /livez; empty: none.
-func etcdTrouble(status int, body []byte) string {
+// etcdTrouble reads {"health":"true","reason":""} of /health, or the plain "ok" of /readyz and /livez; empty: none.
+func etcdTrouble(path string, status int, body []byte) string {
 	var said struct {
 		Health string `json:"health"`
 		Reason string `json:"reason"`
 	}
-	known := json.Unmarshal(body, &said) == nil && said.Health != ""
+	known := path == "health" && json.Unmarshal(body, &said) == nil && said.Health != ""
 	switch {
 	case known && said.Health == "true" && status == http.StatusOK:
 		return ""
@@ -68,7 +73,7 @@ func etcdTrouble(status int, body []byte) string {
 		return fmt.Sprintf("status %d, unhealthy: %s", status, healthd.Line(said.Reason, 120))
 	case known:
 		return fmt.Sprintf("status %d, health is %q", status, healthd.Line(said.Health, 20))
-	case status == http.StatusOK && len(body) >= 2 && string(body[:2]) == "ok":
+	case path != "health" && status == http.StatusOK && strings.TrimSpace(string(body)) == "ok":
 		return ""
 	case status == http.StatusNotFound:
 		return "status 404; this version of etcd does not know the path, use path: health"

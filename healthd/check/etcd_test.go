@@ -1,6 +1,7 @@
 package check
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -40,24 +41,36 @@ func TestEtcdMeetsStrangers(t *testing.T) {
 
 func TestEtcdWordsAreJudged(t *testing.T) {
 	for name, c := range map[string]struct {
+		path       string
 		status     int
 		body, want string
 	}{
-		"3.4":              {200, `{"health":"true"}`, ""},
-		"3.5":              {200, `{"health":"true","reason":""}`, ""},
-		"readyz":           {200, "ok\n", ""},
-		"readyz verbose":   {200, "ok", ""},
-		"no space":         {503, `{"health":"false","reason":"ALARM NOSPACE"}`, "status 503, unhealthy: ALARM NOSPACE"},
-		"no leader in 3.4": {503, `{"health":"false"}`, `status 503, health is "false"`},
-		"false with 200":   {200, `{"health":"false"}`, `status 200, health is "false"`},
-		"another service":  {200, "<html>", `not the words of etcd: "<html>"`},
-		"json of another":  {200, `{"status":"up"}`, "not the words of etcd"},
-		"a long reason":    {503, `{"health":"false","reason":"` + strings.Repeat("x", 5000) + `"}`, "unhealthy: xxx"},
-		"readyz failed":    {503, "[-]serializable_read failed\x1b[31m", `status 503: [-]serializable_read failed\x1b[31m`},
+		"3.4":              {"health", 200, `{"health":"true"}`, ""},
+		"3.5":              {"health", 200, `{"health":"true","reason":""}`, ""},
+		"readyz":           {"readyz", 200, "ok\n", ""},
+		"readyz verbose":   {"readyz", 200, "ok", ""},
+		"no space":         {"health", 503, `{"health":"false","reason":"ALARM NOSPACE"}`, "status 503, unhealthy: ALARM NOSPACE"},
+		"no leader in 3.4": {"health", 503, `{"health":"false"}`, `status 503, health is "false"`},
+		"false with 200":   {"health", 200, `{"health":"false"}`, `status 200, health is "false"`},
+		"another service":  {"health", 200, "<html>", `not the words of etcd: "<html>"`},
+		"json of another":  {"health", 200, `{"status":"up"}`, "not the words of etcd"},
+		"a long reason":    {"health", 503, `{"health":"false","reason":"` + strings.Repeat("x", 5000) + `"}`, "unhealthy: xxx"},
+		"ok of another":    {"health", 200, "ok", `not the words of etcd: "ok"`},
+		"okay of another":  {"readyz", 200, "okay, nothing here is etcd", "not the words of etcd"},
+		"health of readyz": {"readyz", 200, `{"health":"true"}`, "not the words of etcd"},
+		"moved":            {"health", 301, "", "status 301"},
+		"readyz failed":    {"readyz", 503, "[-]serializable_read failed\x1b[31m", `status 503: [-]serializable_read failed\x1b[31m`},
 	} {
-		got := etcdTrouble(c.status, []byte(c.body))
+		got := etcdTrouble(c.path, c.status, []byte(c.body))
 		if c.want == "" && got != "" || !strings.Contains(got, c.want) || len(got) > 200 {
 			t.Errorf("%s: %q, want %q", name, got, c.want)
 		}
+	}
+}
+
+func TestEtcdRefusesKeysOfTLSWithoutTLS(t *testing.T) {
+	_, err := New("etcd", []string{"http://127.0.0.1:2379"}, options{"skip_verify": {"true"}})
+	if said, ok := errors.AsType[KeyError](err); !ok || said.Key != "skip_verify" {
+		t.Errorf("%v", err)
 	}
 }

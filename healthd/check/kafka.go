@@ -34,7 +34,7 @@ var kafkaKind = Kind{
 		{Key: "topic", Doc: "topic whose every partition must have a leader", Type: Text},
 		{Key: "username", Doc: "user to log in as by SASL", Type: Text},
 		{Key: "password", Doc: "password of that user", Type: Text, Secret: true},
-		{Key: "mechanism", Doc: "SASL mechanism", Type: Word, Words: []string{"plain", "scram-sha-256", "scram-sha-512"}, Default: []string{"plain"}},
+		{Key: "mechanism", Doc: "SASL mechanism; plain unless set", Type: Word, Words: []string{"plain", "scram-sha-256", "scram-sha-512"}},
 		tlsOption,
 	}, tlsOptions),
 	New: func(s Settings) (Probe, error) {
@@ -48,6 +48,9 @@ var kafkaKind = Kind{
 		if (k.username == "") != (k.password == "") {
 			err = errors.Join(err, KeyError{"username", errors.New("username and password go together; give both or none")})
 		}
+		if k.mechanism != "" && k.username == "" {
+			err = errors.Join(err, KeyError{"mechanism", errors.New("does nothing without username and password; give them, or remove it")})
+		}
 		if err := errors.Join(err, errTLS); err != nil {
 			return nil, err
 		}
@@ -59,7 +62,7 @@ type kafka struct {
 	address                       string
 	brokers                       int // at least; 0: any
 	topic                         string
-	username, password, mechanism string
+	username, password, mechanism string // mechanism empty: plain
 	secure                        *tlsClient
 }
 
@@ -137,6 +140,12 @@ func kafkaError(err error) error {
 
 func (k kafka) judge(told *kmsg.MetadataResponse) (healthd.Class, string) {
 	words := []string{fmt.Sprintf("%d brokers", len(told.Brokers))}
+	switch { // a broker cut off from its cluster still answers
+	case len(told.Brokers) == 0:
+		return healthd.WrongAnswer, "it knows of no broker that is alive"
+	case told.Version > 0 && told.ControllerID < 0: // version 0 tells none
+		return healthd.WrongAnswer, words[0] + ", but no controller"
+	}
 	if len(told.Brokers) < k.brokers {
 		return healthd.WrongAnswer, fmt.Sprintf("%d brokers, at least %d", len(told.Brokers), k.brokers)
 	}

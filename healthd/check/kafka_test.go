@@ -91,14 +91,33 @@ func TestKafkaPartitionsAreJudged(t *testing.T) {
 		class  healthd.Class
 		detail string
 	}{
-		"whole":            {kmsg.MetadataResponseTopic{Partitions: []kmsg.MetadataResponseTopicPartition{partition(1, 3, 3)}}, healthd.OK, "0 brokers, topic orders of 1 partitions"},
+		"whole":            {kmsg.MetadataResponseTopic{Partitions: []kmsg.MetadataResponseTopicPartition{partition(1, 3, 3)}}, healthd.OK, "1 brokers, topic orders of 1 partitions"},
 		"a replica behind": {kmsg.MetadataResponseTopic{Partitions: []kmsg.MetadataResponseTopicPartition{partition(1, 3, 3), partition(2, 3, 2)}}, healthd.Degraded, "of 2 partitions, 1 under-replicated"},
 		"no leader":        {kmsg.MetadataResponseTopic{Partitions: []kmsg.MetadataResponseTopicPartition{partition(-1, 3, 0)}}, healthd.WrongAnswer, "1 under-replicated, 1 without a leader"},
 		"no partitions":    {kmsg.MetadataResponseTopic{}, healthd.WrongAnswer, "of 0 partitions"},
 		"not allowed":      {kmsg.MetadataResponseTopic{ErrorCode: kerr.TopicAuthorizationFailed.Code}, healthd.WrongAnswer, "topic orders: TOPIC_AUTHORIZATION_FAILED"},
 	} {
-		class, detail := kafka{topic: "orders"}.judge(&kmsg.MetadataResponse{Topics: []kmsg.MetadataResponseTopic{c.topic}})
+		class, detail := kafka{topic: "orders"}.judge(&kmsg.MetadataResponse{Version: 9, Brokers: make([]kmsg.MetadataResponseBroker, 1), Topics: []kmsg.MetadataResponseTopic{c.topic}})
 		if class != c.class || !strings.Contains(detail, c.detail) {
+			t.Errorf("%s: %s: %q, want %s: %q", name, class, detail, c.class, c.detail)
+		}
+	}
+}
+
+// A broker that has lost its cluster answers all the same.
+func TestKafkaWithoutAClusterFails(t *testing.T) {
+	alive := make([]kmsg.MetadataResponseBroker, 1)
+	for name, c := range map[string]struct {
+		told   kmsg.MetadataResponse
+		class  healthd.Class
+		detail string
+	}{
+		"no broker":          {kmsg.MetadataResponse{Version: 9, ControllerID: -1}, healthd.WrongAnswer, "it knows of no broker that is alive"},
+		"no controller":      {kmsg.MetadataResponse{Version: 9, ControllerID: -1, Brokers: alive}, healthd.WrongAnswer, "1 brokers, but no controller"},
+		"too old to tell it": {kmsg.MetadataResponse{ControllerID: -1, Brokers: alive}, healthd.OK, "1 brokers"},
+		"whole":              {kmsg.MetadataResponse{Version: 9, Brokers: alive}, healthd.OK, "1 brokers"},
+	} {
+		if class, detail := (kafka{}).judge(&c.told); class != c.class || detail != c.detail {
 			t.Errorf("%s: %s: %q, want %s: %q", name, class, detail, c.class, c.detail)
 		}
 	}
@@ -113,6 +132,7 @@ func TestKafkaSettingsAreValidated(t *testing.T) {
 		"no port":          {"127.0.0.1", nil, "is not host:port"},
 		"a username alone": {"127.0.0.1:9092", options{"username": {"probe"}}, "go together"},
 		"metadata":         {"169.254.169.254:9092", nil, "no check may reach"},
+		"mechanism alone":  {"127.0.0.1:9092", options{"mechanism": {"plain"}}, "mechanism: does nothing without username"},
 		"no broker at all": {"127.0.0.1:9092", options{"brokers": {"0"}}, "out of range"},
 	} {
 		if _, err := New("kafka", []string{c.target}, c.o); err == nil || !strings.Contains(err.Error(), c.want) {

@@ -111,6 +111,16 @@ func validateServer(address string) error {
 // tlsOption is for kinds that speak TLS only where they are told to; naming any of tlsOptions tells them too.
 var tlsOption = Option{Key: "tls", Doc: "speak TLS; naming any other key of TLS turns it on too", Type: Bool, Default: []string{"false"}}
 
+// needlessTLS refuses keys of TLS where none is spoken, for they would do nothing and look as if they did.
+func needlessTLS(s Settings, spoken bool) error {
+	for _, o := range tlsOptions {
+		if !spoken && s.Has(o.Key) {
+			return KeyError{o.Key, errors.New("does nothing, for the url is of a protocol without TLS; make it one with, or remove the key")}
+		}
+	}
+	return nil
+}
+
 // optionalTLS is nil where the config does not ask for TLS.
 func optionalTLS(s Settings) (*tlsClient, error) {
 	if !s.Bool(tlsOption.Key) && !tlsKeys(s) {

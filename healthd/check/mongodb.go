@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -51,12 +52,19 @@ var mongodbKind = Kind{
 
 type mongodb struct{ target, role string }
 
+// mongoFetched are the mechanisms whose credentials the driver fetches over HTTP by a client of its own, past our dialer: with
+// v2.10 both were seen to ask 169.254.169.254.
+var mongoFetched = []string{"MONGODB-AWS", "MONGODB-OIDC"}
+
 // options reads the URL anew for each probe, for the files it names may have changed. Its errors show nothing of it.
 func (m mongodb) options() (*settings.ClientOptions, error) {
 	if strings.HasPrefix(m.target, "mongodb+srv:") {
 		return nil, errors.New("names members through DNS; a check asks one member, so name it: mongodb://host:27017")
 	}
 	config := settings.Client().ApplyURI(m.target)
+	if config.Auth != nil && slices.ContainsFunc(mongoFetched, func(name string) bool { return strings.EqualFold(name, config.Auth.AuthMechanism) }) {
+		return nil, fmt.Errorf("asks for the mechanism %s, whose credentials the driver takes from the metadata address of a cloud, which no check may reach; use a password or a certificate", config.Auth.AuthMechanism)
+	}
 	if config.Validate() != nil || len(config.Hosts) == 0 {
 		return nil, errors.New("is no url such as mongodb://user:password@127.0.0.1:27017/?authSource=admin, or a file that it names cannot be read")
 	}

@@ -56,6 +56,9 @@ func newMySQL(s Settings) (Probe, error) {
 	case !strings.HasPrefix(config.Addr, "/"):
 		err = KeyError{"", errors.New("names a unix socket by no absolute path")}
 	}
+	if err == nil && secure != nil && config.TLSConfig != "" {
+		err = KeyError{"", errors.New("sets tls=, and so do keys of the check; keep one of them")}
+	}
 	if err := errors.Join(err, errTLS, p.rules.validate()); err != nil {
 		return nil, err
 	}

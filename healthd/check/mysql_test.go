@@ -18,10 +18,10 @@ import (
 func startMariaDB(t *testing.T, id string, more ...string) *realServer {
 	t.Helper()
 	return recipe{program: "mariadbd", files: pki(t, newAuthority(t, "mariadb authority")),
-		prepare: [][]string{{"mariadb-install-db", "--no-defaults", "--datadir={dir}/data", "--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve"}},
+		prepare: [][]string{{"mariadb-install-db", "--no-defaults", "--datadir={dir}/data", "--tmpdir={dir}", "--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve"}},
 		args: append([]string{"--no-defaults", "--datadir={dir}/data", "--port={port}", "--bind-address=127.0.0.1", "--socket={dir}/sock", "--pid-file={dir}/pid",
 			"--server-id=" + id, "--log-bin={dir}/data/log", "--skip-name-resolve", "--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=32M", "--innodb-log-file-size=8M",
-			"--log-warnings=9", "--ssl-cert={dir}/cert.pem", "--ssl-key={dir}/key.pem"}, more...)}.start(t)
+			"--tmpdir={dir}", "--log-warnings=9", "--ssl-cert={dir}/cert.pem", "--ssl-key={dir}/key.pem"}, more...)}.start(t)
 }
 
 func (s *realServer) root() string { return "root@unix(" + s.dir + "/sock)/" }
@@ -175,6 +175,7 @@ func TestMySQLSettingsAreValidated(t *testing.T) {
 		"no path":      {"probe:" + planted + "@unix(sock)/", nil, "absolute path"},
 		"metadata":     {"probe:" + planted + "@tcp(169.254.169.254:3306)/", nil, "no check may reach"},
 		"never warns":  {"probe@tcp(127.0.0.1:3306)/", options{"lag_warn": {"2s"}, "lag_fail": {"1s"}}, "never warn"},
+		"tls twice":    {"probe:" + planted + "@tcp(127.0.0.1:3306)/?tls=skip-verify", options{"tls": {"true"}}, "keep one of them"},
 		"unknown mode": {"probe:" + planted + "@tcp(127.0.0.1:3306)/?tls=perhaps", nil, "is no DSN such as"},
 	} {
 		_, err := New("mysql", []string{c.target}, c.o)

@@ -57,6 +57,9 @@ func newRabbitMQ(s Settings) (Probe, error) {
 			errAlarms = KeyError{"alarms", errAlarms}
 		}
 	}
+	if err == nil && errAlarms == nil {
+		errTLS = errors.Join(errTLS, needlessTLS(s, uri.Scheme == "amqps" || r.alarms != nil && r.alarms.Scheme == "https"))
+	}
 	if err := errors.Join(err, errTLS, errAlarms); err != nil {
 		return nil, err
 	}

@@ -85,6 +85,7 @@ func TestRabbitMQSettingsAreValidated(t *testing.T) {
 		"a port too big":   {"amqp://probe:" + planted + "@127.0.0.1:99999999", nil, "is not a number from 1 to 65535"},
 		"metadata":         {"amqp://probe:" + planted + "@169.254.169.254", nil, "no check may reach"},
 		"metadata, alarms": {"amqp://127.0.0.1", options{"alarms": {"http://probe:" + planted + "@169.254.169.254/"}}, "no check may reach"},
+		"tls of plain":     {"amqp://127.0.0.1", options{"tls_name": {"mq.test"}}, "tls_name: does nothing"},
 		"alarms of what":   {"amqp://127.0.0.1", options{"alarms": {"127.0.0.1:15672"}}, "alarms: is no url"},
 	} {
 		_, err := New("rabbitmq", []string{c.target}, c.o)

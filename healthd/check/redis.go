@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -16,7 +17,7 @@ import (
 // redisKind speaks RESP 2 by itself (https://redis.io/docs/latest/develop/reference/protocol-spec/): AUTH, PING and, where the config
 // asks for what they tell, two sections of INFO. Valkey and KeyDB answer alike.
 var redisKind = Kind{
-	Doc:         "redis answers PING with PONG, and what is asked beside it holds: its role, its replication, its memory",
+	Doc:         "redis answers PING with PONG, and what is asked beside it holds: its role, its replication, its memory; a replica without its primary warns",
 	Target:      Option{Doc: "host:port, the absolute path of a unix socket, or redis[s]://[user:password@]host:port", Type: Text, Secret: true},
 	Measurement: "responseTime",
 	Example:     "{redis: 127.0.0.1:6379, role: primary, memory_warn: 90%}",
@@ -36,10 +37,11 @@ type redis struct {
 	role                        string
 	memoryWarn, memoryFail      float64 // percent; 0: not judged
 	secure                      *tlsClient
+	mute                        bool // it has refused INFO, which was asked for no key's sake
 }
 
 func newRedis(s Settings) (Probe, error) {
-	r := redis{address: s.Target(), username: s.Text("username"), password: s.Text("password"), role: s.Text("role"),
+	r := &redis{address: s.Target(), username: s.Text("username"), password: s.Text("password"), role: s.Text("role"),
 		memoryWarn: s.Number("memory_warn"), memoryFail: s.Number("memory_fail")}
 	secure, errTLS := optionalTLS(s)
 	r.secure = secure
@@ -71,8 +73,8 @@ func newRedis(s Settings) (Probe, error) {
 // readURL takes address, user and TLS from a URL. Its errors show nothing of it: it may hold a password.
 func (r *redis) readURL(s Settings) error {
 	u, err := url.Parse(r.address)
-	if err != nil || u.Scheme != "redis" && u.Scheme != "rediss" || u.Hostname() == "" || u.RawQuery != "" || u.Fragment != "" {
-		return KeyError{"", errors.New("is no url such as redis://user:password@127.0.0.1:6379")}
+	if err != nil || u.Scheme != "redis" && u.Scheme != "rediss" || u.Hostname() == "" || u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.Fragment != "" {
+		return KeyError{"", errors.New("is no url such as redis://user:password@127.0.0.1:6379; it names no database, for PING is of all")}
 	}
 	r.address = u.Host
 	if u.Port() == "" {
@@ -91,7 +93,7 @@ func (r *redis) readURL(s Settings) error {
 	return err
 }
 
-func (r redis) probe(ctx context.Context) healthd.Outcome {
+func (r *redis) probe(ctx context.Context) healthd.Outcome {
 	start := time.Now()
 	seen, err := r.ask(ctx)
 	if err != nil {
@@ -99,14 +101,14 @@ func (r redis) probe(ctx context.Context) healthd.Outcome {
 	}
 	class, detail := r.judge(seen)
 	o := healthd.NewOutcome(start, time.Since(start), class, detail)
-	if percent, ok := seen.memory(); ok && (r.memoryWarn != 0 || r.memoryFail != 0) {
+	if percent, ok := seen.memory(); ok && r.judgesMemory() {
 		return o.Measured(percent, "percent")
 	}
 	return o
 }
 
 // ask logs in, pings and reads INFO. The commands go out at once and the answers are read in their order.
-func (r redis) ask(ctx context.Context) (redisInfo, error) {
+func (r *redis) ask(ctx context.Context) (redisInfo, error) {
 	c, err := openLine(ctx, r.address, r.secure)
 	if err != nil {
 		return nil, err
@@ -121,11 +123,11 @@ func (r redis) ask(ctx context.Context) (redisInfo, error) {
 		commands = append(commands, login)
 	}
 	commands = append(commands, []string{"PING"})
-	if r.role != "" {
-		commands = append(commands, []string{"INFO", "replication"})
-	}
-	if r.memoryWarn != 0 || r.memoryFail != 0 {
+	if r.judgesMemory() {
 		commands = append(commands, []string{"INFO", "memory"})
+	}
+	if !r.mute {
+		commands = append(commands, []string{"INFO", "replication"})
 	}
 	var out strings.Builder
 	for _, command := range commands {
@@ -137,6 +139,10 @@ func (r redis) ask(ctx context.Context) (redisInfo, error) {
 	info := redisInfo{}
 	for _, command := range commands {
 		reply, err := readRESP(c.r)
+		if err != nil && !isTimeout(err) && r.role == "" && slices.Equal(command, []string{"INFO", "replication"}) {
+			r.mute = true // a user may lack the right, a proxy may close the connection; it is the last command
+			break
+		}
 		if refusal, ok := errors.AsType[respError](err); ok {
 			return nil, wrongAnswer(command[0] + ": " + scrub(string(refusal), r.password))
 		}
@@ -153,34 +159,70 @@ func (r redis) ask(ctx context.Context) (redisInfo, error) {
 	return info, nil
 }
 
+func (r *redis) judgesMemory() bool { return r.memoryWarn != 0 || r.memoryFail != 0 }
+
 // judge says what the answers mean.
-func (r redis) judge(seen redisInfo) (healthd.Class, string) {
-	role := map[string]string{"master": "primary", "slave": "replica"}[seen["role"]]
-	words := []string{"pong"}
-	if r.role != "" {
-		words = append(words, "role "+role)
-		switch {
-		case role == "":
-			return healthd.WrongAnswer, "INFO replication tells no role"
-		case role != r.role:
-			return healthd.WrongAnswer, "role " + role + ", expected " + r.role
-		case role == "replica" && seen["master_link_status"] != "up":
-			return healthd.WrongAnswer, seen.linkDown()
-		}
+func (r *redis) judge(seen redisInfo) (healthd.Class, string) {
+	class, words := r.judgeRole(seen)
+	if class == healthd.WrongAnswer || !r.judgesMemory() {
+		return class, strings.Join(words, ", ")
 	}
-	if r.memoryWarn == 0 && r.memoryFail == 0 {
-		return healthd.OK, strings.Join(words, ", ")
+	of, text := r.judgeMemory(seen)
+	return worse(class, of), strings.Join(append(words, text), ", ")
+}
+
+// judgeRole takes a replica that has lost its primary for one that still serves what it has, unless it is asked to be a replica.
+func (r *redis) judgeRole(seen redisInfo) (healthd.Class, []string) {
+	role := map[string]string{"master": "primary", "slave": "replica"}[seen["role"]]
+	lost := role == "replica" && seen["master_link_status"] != "up"
+	words := []string{"pong"}
+	switch {
+	case r.role == "" && lost:
+		return healthd.Degraded, append(words, seen.linkDown())
+	case r.role == "":
+		return healthd.OK, words
+	case role == "":
+		return healthd.WrongAnswer, []string{"INFO replication tells no role"}
+	case role != r.role:
+		return healthd.WrongAnswer, []string{"role " + role + ", expected " + r.role}
+	case lost:
+		return healthd.WrongAnswer, []string{seen.linkDown()}
+	}
+	words = append(words, "role "+role)
+	if silent, err := strconv.Atoi(seen["master_last_io_seconds_ago"]); err == nil && silent > quietPrimary {
+		words = append(words, fmt.Sprintf("its primary silent for %d s", silent))
+	}
+	return healthd.OK, words
+}
+
+// quietPrimary is the silence of a primary in seconds that is told of: it pings its replicas each 10 s unless repl-ping-replica-period says otherwise.
+const quietPrimary = 15
+
+func (r *redis) judgeMemory(seen redisInfo) (healthd.Class, string) {
+	if seen["maxmemory"] == "0" {
+		return healthd.OK, "no maxmemory set, memory is not judged"
 	}
 	percent, ok := seen.memory()
-	if !ok {
-		return healthd.OK, strings.Join(append(words, "no maxmemory set, memory is not judged"), ", ")
+	switch {
+	case !ok && r.memoryFail != 0:
+		return healthd.WrongAnswer, "INFO memory does not tell used_memory and maxmemory"
+	case !ok:
+		return healthd.Degraded, "INFO memory does not tell used_memory and maxmemory"
 	}
-	words = append(words, fmt.Sprintf("%.0f%% of maxmemory used", percent))
+	text := fmt.Sprintf("%.0f%% of maxmemory used", percent)
 	switch {
 	case r.memoryFail != 0 && percent >= r.memoryFail:
-		return healthd.WrongAnswer, strings.Join(words, ", ")
+		return healthd.WrongAnswer, text
 	case r.memoryWarn != 0 && percent >= r.memoryWarn:
-		return healthd.Degraded, strings.Join(words, ", ")
+		return healthd.Degraded, text
 	}
-	return healthd.OK, strings.Join(words, ", ")
+	return healthd.OK, text
+}
+
+// worse is the worse of two classes of an answer.
+func worse(a, b healthd.Class) healthd.Class {
+	if a == healthd.WrongAnswer || b == healthd.OK {
+		return a
+	}
+	return b
 }

@@ -57,6 +57,7 @@ func TestRedisAgainstTheRealServer(t *testing.T) {
 		"wrong password":      {guarded.address, options{"password": {planted + "x"}}, healthd.WrongAnswer, "AUTH: WRONGPASS"},
 		"wrong user":          {guarded.address, with(login, "username", "nobody"), healthd.WrongAnswer, "AUTH: WRONGPASS"},
 		"user without INFO":   {guarded.address, options{"username": {"bare"}, "password": {planted}, "role": {"primary"}}, healthd.WrongAnswer, "INFO: NOPERM"},
+		"user of PING alone":  {guarded.address, options{"username": {"bare"}, "password": {planted}}, healthd.OK, "pong"},
 		"needless password":   {primary.address, options{"password": {planted}}, healthd.WrongAnswer, "AUTH: ERR AUTH <password> called without any password"},
 		"tls":                 {secure.address, trust, healthd.OK, "pong"},
 		"rediss":              {"rediss://" + secure.address, options{"skip_verify": {"true"}}, healthd.OK, "pong"},
@@ -68,13 +69,42 @@ func TestRedisAgainstTheRealServer(t *testing.T) {
 	t.Run("the primary is gone", func(t *testing.T) {
 		primary.stop(t, 0)
 		replica.answers(t, "redis", replica.address, options{"role": {"replica"}}, healthd.WrongAnswer)
-		judge(t, "redis", map[string]seen{"link": {replica.address, options{"role": {"replica"}}, healthd.WrongAnswer, "its link to the primary is down"}})
+		judge(t, "redis", map[string]seen{
+			"link":        {replica.address, options{"role": {"replica"}}, healthd.WrongAnswer, "role replica, its link to the primary is down"},
+			"of no role":  {replica.address, nil, healthd.Degraded, "pong, role replica, its link to the primary is down"},
+			"with memory": {replica.address, options{"memory_warn": {"90%"}}, healthd.Degraded, "is down"},
+			"no primary":  {replica.address, options{"role": {"primary"}}, healthd.WrongAnswer, "role replica, expected primary"},
+		})
 	})
 }
 
 func TestRedisMeetsStrangers(t *testing.T) {
 	t.Parallel()
 	judgeStrangers(t, "redis", func(address string) string { return address }, options{"password": {planted}, "role": {"primary"}})
+}
+
+// What no real server says: a proxy, or a fake.
+func TestRedisJudgesWhatIsMissing(t *testing.T) {
+	bulk := func(text string) string { return fmt.Sprintf("$%d\r\n%s\r\n", len(text), text) }
+	for name, c := range map[string]struct {
+		said   string
+		o      options
+		class  healthd.Class
+		detail string
+	}{
+		"no memory":            {"+PONG\r\n" + bulk("") + bulk(""), options{"memory_fail": {"90%"}}, healthd.WrongAnswer, "pong, INFO memory does not tell used_memory"},
+		"maxmemory alone":      {"+PONG\r\n" + bulk("maxmemory:1000\r\n") + bulk(""), options{"memory_fail": {"90%"}}, healthd.WrongAnswer, "does not tell used_memory"},
+		"no memory to warn of": {"+PONG\r\n" + bulk("") + bulk(""), options{"memory_warn": {"90%"}}, healthd.Degraded, "does not tell used_memory"},
+		"a proxy that closes":  {"+PONG\r\n", nil, healthd.OK, "pong"},
+		"a proxy that refuses": {"+PONG\r\n-ERR unsupported command\r\n", nil, healthd.OK, "pong"},
+		"closes when asked":    {"+PONG\r\n", options{"role": {"primary"}}, healthd.WrongAnswer, "the connection was closed"},
+		"silent primary":       {"+PONG\r\n" + bulk("role:slave\r\nmaster_link_status:up\r\nmaster_last_io_seconds_ago:40\r\n"), options{"role": {"replica"}}, healthd.OK, "role replica, its primary silent for 40 s"},
+	} {
+		said := stranger(t, func(conn net.Conn) { _, _ = conn.Read(make([]byte, 1024)); _, _ = conn.Write([]byte(c.said)) })
+		if o := probe(t, "redis", said, c.o, 5*time.Second); o.Class != c.class || !strings.Contains(o.Detail, c.detail) {
+			t.Errorf("%s: %s: %q, want %s: %q", name, o.Class, o.Detail, c.class, c.detail)
+		}
+	}
 }
 
 // A server may say back what it was told, the password with it.
@@ -99,6 +129,7 @@ func TestRedisSettingsAreValidated(t *testing.T) {
 		"a password without a scheme": {"probe:" + planted + "@127.0.0.1:6379", nil, "begins with redis://"},
 		"another scheme":              {"http://probe:" + planted + "@127.0.0.1", nil, "is no url such as redis://"},
 		"a url that is none":          {"redis://probe:" + planted + "@127.0.0.1:63%zz", nil, "is no url such as redis://"},
+		"a database":                  {"redis://probe:" + planted + "@127.0.0.1/7", nil, "it names no database"},
 		"two passwords":               {"redis://probe:" + planted + "@127.0.0.1", options{"password": {"x"}}, "is given in the url too"},
 		"two passwords and no name":   {"redis://:" + planted + "@127.0.0.1", options{"password": {"x"}}, "is given in the url too"},
 		"a username alone":            {"127.0.0.1:6379", options{"username": {"probe"}}, "alone does not log in"},

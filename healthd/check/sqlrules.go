@@ -108,11 +108,3 @@ func (r sqlRules) judgeLag(seen sqlState) (healthd.Class, string) {
 	}
 	return healthd.OK, text
 }
-
-// worse is the worse of two classes of an answer.
-func worse(a, b healthd.Class) healthd.Class {
-	if a == healthd.WrongAnswer || b == healthd.OK {
-		return a
-	}
-	return b
-}
