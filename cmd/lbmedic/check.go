@@ -48,11 +48,11 @@ func newCheckCommand(a *app) *cobra.Command {
 		if *style != "nagios" && *style != "docker" {
 			return fail(usageError("--exit is nagios or docker, not %q", *style))
 		}
-		file, services, err := a.servicesToCheck(args)
+		files, services, err := a.servicesToCheck(args)
 		if err != nil {
 			return fail(err)
 		}
-		checked, err := checkOnce(check.PermitExec(cmd.Context(), file), services)
+		checked, err := checkOnce(check.PermitExec(cmd.Context(), files...), services)
 		if err != nil {
 			return fail(err)
 		}
@@ -64,29 +64,29 @@ func newCheckCommand(a *app) *cobra.Command {
 	return cmd
 }
 
-// servicesToCheck are all services of the configuration, or the one that is named, and the file that has them.
-func (a *app) servicesToCheck(args []string) (file string, _ []config.Service, _ error) {
+// servicesToCheck are all services of the configuration, or the one that is named, and the files that they were read from.
+func (a *app) servicesToCheck(args []string) (files []string, _ []config.Service, _ error) {
 	cfg, err := a.loadConfig()
 	if err != nil {
-		return "", nil, err
+		return nil, nil, err
 	}
 	if cfg.Health == nil || len(cfg.Health.Services) == 0 {
-		return "", nil, fmt.Errorf("there is nothing to check: %s has no health.services", a.configFile)
+		return nil, nil, fmt.Errorf("there is nothing to check: %s has no health.services", a.configFile)
 	}
 	if len(args) == 0 {
-		return cfg.File, cfg.Health.Services, nil
+		return cfg.Health.Files, cfg.Health.Services, nil
 	}
 	var names []string
 	for _, s := range cfg.Health.Services {
 		if s.Name == args[0] {
-			return cfg.File, []config.Service{s}, nil
+			return cfg.Health.Files, []config.Service{s}, nil
 		}
 		names = append(names, s.Name)
 	}
 	if near := config.Nearest(args[0], names); near != "" {
-		return "", nil, fmt.Errorf("there is no service %q; did you mean %s?", args[0], near)
+		return nil, nil, fmt.Errorf("there is no service %q; did you mean %s?", args[0], near)
 	}
-	return "", nil, fmt.Errorf("there is no service %q; there %s", args[0], theyAre(names))
+	return nil, nil, fmt.Errorf("there is no service %q; there %s", args[0], theyAre(names))
 }
 
 // checkOnce makes one probe of every check. One answer decides: rise and fall are for those who ask again and again.

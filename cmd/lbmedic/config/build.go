@@ -21,7 +21,7 @@ func build(file string, root *node) *Config {
 	}
 	if h := root.child("health"); h != nil {
 		c.Health = buildHealth(h)
-		c.Health.File = file
+		c.Health.Files = programFiles(file, root)
 	}
 	if set := root.child("balancers"); set != nil {
 		for _, name := range set.keys {
@@ -35,6 +35,20 @@ func build(file string, root *node) *Config {
 		}
 	}
 	return c
+}
+
+// programFiles are the file and what its checks of kind exec refer to; none where there is no file.
+func programFiles(file string, root *node) []string {
+	if file == "" {
+		return nil
+	}
+	files := []string{file}
+	for _, c := range checks(root) {
+		if c.kind == "exec" {
+			files = append(files, c.referred()...)
+		}
+	}
+	return files
 }
 
 func buildRemote(n *node) *Remote {

@@ -61,12 +61,15 @@ func (d *decoder) section(n ast.Node, s *spec, at place, name string) *node {
 		d.src.errorf(firstPlace(n), "%s is a section; it takes the keys %s", quote(name), strings.Join(s.names(""), ", "))
 		return out
 	}
-	var kinds []pair
-	for _, p := range pairs {
-		if slices.Contains(s.oneOf, p.key) {
-			kinds = append(kinds, p)
+	if s.variants != nil {
+		for _, p := range pairs {
+			if slices.Contains(check.Absent(), p.key) { // and what its other keys mean only the full build knows
+				d.src.errorf(p.at, "%s", oneLine(absent(p.key)))
+				return out
+			}
 		}
 	}
+	kinds := s.kindsAmong(pairs)
 	if len(kinds) == 1 {
 		out.kind = kinds[0].key
 	}
@@ -89,6 +92,25 @@ func (d *decoder) section(n ast.Node, s *spec, at place, name string) *node {
 	return d.finish(out, s, kinds, at, name)
 }
 
+// kindsAmong are the keys that name the kind of a section. A key that is an option of another one there, as tls of redis, names none.
+func (s *spec) kindsAmong(pairs []pair) (kinds []pair) {
+	for _, p := range pairs {
+		if slices.Contains(s.oneOf, p.key) {
+			kinds = append(kinds, p)
+		}
+	}
+	if len(kinds) < 2 {
+		return kinds
+	}
+	for _, p := range kinds {
+		own := s.variants[p.key]
+		if !slices.ContainsFunc(kinds, func(q pair) bool { return !slices.ContainsFunc(own, func(f field) bool { return f.key == q.key }) }) {
+			return []pair{p}
+		}
+	}
+	return kinds
+}
+
 // unknownKey reports a key that this section does not have, and says whether it was taken for a kind.
 func (d *decoder) unknownKey(p pair, s *spec, kind, name string, pairs []pair) (isKind bool) {
 	elsewhere := s.kindsWith(p.key)
@@ -100,9 +122,6 @@ func (d *decoder) unknownKey(p pair, s *spec, kind, name string, pairs []pair) (
 		return false
 	case len(elsewhere) > 0: // its kind is missing, or there are several: that is the mistake
 		return false
-	case s.variants != nil && slices.Contains(check.Absent(), p.key):
-		d.src.errorf(p.at, "%s", oneLine(absent(p.key)))
-		return true
 	case !hasKind && Nearest(p.key, s.oneOf) != "":
 		d.src.errorf(p.at, "unknown key %s%s", quote(p.key), didYouMean(p.key, s.oneOf))
 		return true
@@ -209,6 +228,9 @@ func (d *decoder) scalar(n ast.Node, s *spec) *node {
 		return out
 	}
 	out.secret, out.expanded = found, text
+	if found {
+		out.files = referred(raw, d.getenv)
+	}
 	if s.scalar.bare && quoted && !found {
 		d.src.errorf(out.at, "%s is in quotes; write %s without them", quote(raw), s.scalar.noun)
 		return out

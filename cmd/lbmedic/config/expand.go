@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 )
@@ -107,4 +108,20 @@ func readSecret(path string) (string, error) {
 	}
 	value := strings.TrimSuffix(string(data), "\n")
 	return strings.TrimSuffix(value, "\r"), nil
+}
+
+// reference finds ${file:/path} and ${cred:NAME}; one that is escaped is found too, which harms nobody.
+var reference = regexp.MustCompile(`\$\{(file|cred):([^}]+)\}`)
+
+// referred are the files that the references of a value stand for.
+func referred(text string, getenv func(string) (string, bool)) (files []string) {
+	for _, m := range reference.FindAllStringSubmatch(text, -1) {
+		path := m[2]
+		if m[1] == "cred" {
+			dir, _ := getenv("CREDENTIALS_DIRECTORY")
+			path = filepath.Join(dir, m[2])
+		}
+		files = append(files, path)
+	}
+	return files
 }

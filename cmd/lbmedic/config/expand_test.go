@@ -3,6 +3,7 @@ package config
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -164,4 +165,21 @@ func FuzzExpand(f *testing.F) {
 			t.Fatalf("%q escaped became %q, %v, %v", text, escaped, found, err)
 		}
 	})
+}
+
+// Whoever may write what a check runs by reference may have it run anything.
+func TestFilesOfProgramsAreNamed(t *testing.T) {
+	dir := t.TempDir()
+	for name, text := range map[string]string{"program": "/bin/true\n", "dsn": "postgres://h/d\n"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c, err := parse("/etc/f", []byte("health: {services: {web: {checks: {a: {exec: ['${file:"+dir+"/program}', '${cred:program}']}, b: {tcp: 'h:1', expect: '${file:"+dir+"/dsn}'}}}}}\n"), environment(dir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"/etc/f", dir + "/program", dir + "/program"}; !slices.Equal(c.Health.Files, want) {
+		t.Errorf("%q, want %q", c.Health.Files, want)
+	}
 }

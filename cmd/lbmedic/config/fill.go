@@ -1,7 +1,6 @@
 package config
 
 import (
-	"slices"
 	"time"
 
 	"github.com/lbmedic/lbmedic/healthd/check"
@@ -20,7 +19,7 @@ func fill(n *node) {
 				fill(has)
 				continue
 			}
-			if f.optional || slices.Contains(s.oneOf, f.key) {
+			if f.optional || f.key == n.kind {
 				continue
 			}
 			if d := defaultOf(&f.spec); d != nil {

@@ -7,7 +7,7 @@ import (
 
 // Health is the sidecar: what is checked on this host, and where the answer is served.
 type Health struct {
-	File        string         // where the checks were read from: they run programs only where nobody else could have written it
+	Files       []string       // where the checks were read from, and what the checks that run programs refer to: those are run only where nobody else could have written any of these
 	HTTP        netip.AddrPort // GET /health; default 127.0.0.1:7780; not valid (IsValid false) when the file says off
 	Agent       netip.AddrPort // HAProxy agent-check; default 127.0.0.1:7781; not valid when the file says off
 	GRPC        netip.AddrPort // gRPC health v1; default off: not valid

@@ -84,12 +84,13 @@ func sectionSchema(s *spec, out map[string]any) {
 		}
 		kinds = append(kinds, one)
 	}
-	if kinds != nil {
-		out["oneOf"] = kinds
-	}
-	if s.variants != nil { // what a branch of oneOf describes is not additional
+	switch {
+	case s.variants != nil: // a key of one kind may have the name of another, and what a branch describes is not additional
+		out["anyOf"] = kinds
 		delete(out, "additionalProperties")
 		out["unevaluatedProperties"] = false
+	case kinds != nil:
+		out["oneOf"] = kinds
 	}
 }
 

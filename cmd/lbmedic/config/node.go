@@ -13,6 +13,7 @@ type node struct {
 	kind     string           // of a section with kinds: the one it has; empty where it has none or several
 	expanded string           // the scalar with its references replaced: what the program works with
 	text     string           // the scalar as it is shown: as written, or the reference it was written as
+	files    []string         // that its references stand for
 	secret   bool             // value came through a ${…} and is printed nowhere
 	keys     []string         // of a section or a named set, in the order of the file
 	keyAt    map[string]place // where each key was written
@@ -111,4 +112,16 @@ func (n *node) hidden() bool {
 		}
 	}
 	return n.secret
+}
+
+// referred are the files that references here or below stand for.
+func (n *node) referred() []string {
+	files := n.files
+	for _, item := range n.items {
+		files = append(files, item.referred()...)
+	}
+	for _, key := range n.keys {
+		files = append(files, n.fields[key].referred()...)
+	}
+	return files
 }

@@ -87,7 +87,7 @@ func TestTheExampleOfTheDesignIsRead(t *testing.T) {
 	want := &Config{
 		File: "testdata/example.yaml",
 		Health: &Health{
-			File:      "testdata/example.yaml",
+			Files:     []string{"testdata/example.yaml"},
 			HTTP:      netip.MustParseAddrPort("0.0.0.0:7780"),
 			Agent:     netip.MustParseAddrPort("0.0.0.0:7781"),
 			Balancers: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/24")},
@@ -102,7 +102,7 @@ func TestTheExampleOfTheDesignIsRead(t *testing.T) {
 						Latency: Latency{Warn: 250 * time.Millisecond, Of: "each", Impact: ImpactDegrade}, Impact: ImpactRequired,
 					},
 					{
-						Name: "sessions", Kind: "tcp", Target: []string{"127.0.0.1:6379"}, Latency: Latency{Of: "each", Impact: ImpactDegrade},
+						Name: "sessions", Kind: "tcp", Target: []string{"127.0.0.1:6379"}, Options: map[string][]string{"tls": {"false"}}, Latency: Latency{Of: "each", Impact: ImpactDegrade},
 						Interval: 2 * time.Second, Timeout: time.Second, Rise: 2, Fall: 3, Impact: ImpactDegrade, Shared: true,
 					},
 				},

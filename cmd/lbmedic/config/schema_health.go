@@ -3,6 +3,7 @@ package config
 import (
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/lbmedic/lbmedic/healthd/check"
@@ -103,15 +104,34 @@ func kindFields() map[string][]field {
 func optionSpec(o check.Option) spec {
 	one := spec{doc: o.Doc, scalar: optionScalar(o)}
 	if o.Secret {
-		hidden := *one.scalar
-		hidden.show = hideSecret
-		one.scalar = &hidden
+		one.scalar = secretScalar(one.scalar, o)
 	}
 	if !o.List {
 		one.def = o.Default
 		return one
 	}
 	return spec{doc: o.Doc, list: &spec{scalar: one.scalar}, def: o.Default}
+}
+
+// secretScalar is one whose value config show does not print, or only the part that tells nothing, and that does not take what config show
+// prints instead.
+func secretScalar(plain *scalar, o check.Option) *scalar {
+	hidden := *plain
+	switch {
+	case o.Key == "" || o.Type == check.URL:
+		hidden.show = hideSecret
+	case o.List:
+		hidden.show = hideValue
+	default:
+		hidden.show = func(string) string { return mask }
+	}
+	hidden.parse = func(text string) (any, string, bool) {
+		if strings.Contains(text, mask) {
+			return nil, "has " + mask + " in it, which is what config show prints for a secret; write the secret, or ${file:/path}", false
+		}
+		return plain.parse(text)
+	}
+	return &hidden
 }
 
 func optionScalar(o check.Option) *scalar {

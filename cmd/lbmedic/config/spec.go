@@ -91,7 +91,7 @@ func (s *spec) names(kind string) []string {
 
 // settings are the keys of a section of that kind that are not kinds.
 func (s *spec) settings(kind string) []string {
-	return slices.DeleteFunc(s.names(kind), func(key string) bool { return slices.Contains(s.oneOf, key) })
+	return slices.DeleteFunc(s.names(kind), func(key string) bool { return key == kind || kind == "" && slices.Contains(s.oneOf, key) })
 }
 
 // shape says what is expected, for messages.

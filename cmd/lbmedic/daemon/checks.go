@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/lbmedic/lbmedic/cmd/lbmedic/config"
 	"github.com/lbmedic/lbmedic/healthd"
@@ -44,7 +43,7 @@ func Check(c config.Check) (probe.Check, error) {
 		return probe.Check{}, err
 	}
 	return probe.Check{
-		Name: c.Name, Kind: c.Kind, Measurement: kind.Measurement, Target: config.WithoutSecret(strings.Join(c.Target, " ")),
+		Name: c.Name, Kind: c.Kind, Measurement: kind.Measurement, Target: config.WithoutSecret(c.Kind, c.Target),
 		Impact: impactOf(c.Impact), Shared: c.Shared, Group: c.Group, Same: sameness(c),
 		Rule: ruleOf(c), Interval: c.Interval, Timeout: c.Timeout, Probe: ask,
 	}, nil

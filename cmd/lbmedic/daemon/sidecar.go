@@ -43,7 +43,7 @@ type sidecar struct {
 type asking struct {
 	probers  *probe.Probers
 	siblings *siblings
-	file     string // of the configuration: see check.PermitExec
+	files    []string // of the configuration: see check.PermitExec
 }
 
 // byShutdown marks the orders that a stop of this process gives, and that its next start ends.
@@ -174,7 +174,7 @@ func (s *sidecar) newAsking(h *config.Health, services []probe.Service) asking {
 	if before := s.asking.probers; before != nil {
 		probers = before.Next(services)
 	}
-	return asking{probers, newSiblings(h, services, s.board, s.client, s.log), h.File}
+	return asking{probers, newSiblings(h, services, s.board, s.client, s.log), h.Files}
 }
 
 // runAsking runs the checks and asks the siblings, and after a reload those of the next configuration.
@@ -188,7 +188,7 @@ func (s *sidecar) runAsking(ctx context.Context) error {
 		go func() {
 			var beside sync.WaitGroup
 			beside.Go(func() { asking.siblings.run(inner) })
-			err := asking.probers.Run(check.PermitExec(inner, asking.file))
+			err := asking.probers.Run(check.PermitExec(inner, asking.files...))
 			beside.Wait()
 			ended <- err
 		}()
