@@ -21,7 +21,8 @@ import (
 
 // execKind runs a program, without a shell.
 var execKind = Kind{
-	Doc: "a program ends with 0; only where nobody but root and lbmedic's own user could have written the program or the configuration",
+	Doc: "a program ends with 0; it runs as lbmedic does, as root where that is root, unless user is set. It is run only where nobody but root and " +
+		"lbmedic's own user could have written it, the files among its arguments (an interpreter's script) and the configuration",
 	Target: Option{Doc: "the absolute path of the program, and its arguments; it has three quarters of the timeout, no setuid bit counts, " +
 		"and all that it starts is killed with it", Type: Text, List: true, Secret: true},
 	Measurement: "result",
@@ -68,7 +69,7 @@ func newExec(s Settings) (Probe, error) {
 		start := time.Now()
 		err := execPermitted(ctx)
 		if err == nil {
-			err = trusted(c.Path)
+			err = trustedAll(c)
 		}
 		confined := c
 		if err == nil {
@@ -117,9 +118,7 @@ func runExec(ctx context.Context, start time.Time, c child.Command, plain bool) 
 	mark := rand.Text()
 	c.Env = append(slices.Clone(c.Env), execMark+"="+mark)
 	res, err := c.Run(ctx)
-	if err != nil {
-		killMarked(mark)
-	}
+	killLeft(mark, res.PID)
 	name := filepath.Base(c.Path)
 	switch {
 	case errors.Is(ctx.Err(), context.Canceled):

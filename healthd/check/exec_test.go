@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -116,15 +117,73 @@ func TestNothingIsLeftOfAProgramThatDoesNotEnd(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for deadline := time.Now().Add(5 * time.Second); syscall.Kill(pid, 0) == nil; runtime.Gosched() {
-			if stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid)); err != nil || strings.Contains(string(stat), ") Z ") {
-				break
-			}
-			if time.Now().After(deadline) {
-				t.Fatalf("process %d still runs", pid)
-			}
+		ended(t, pid)
+	}
+}
+
+// A program that passes leaves nothing behind either, whatever session it put it in.
+func TestNothingIsLeftOfAProgramThatPasses(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "pids")
+	script := `setsid sh -c 'echo $$ >>` + file + `; exec sleep 600' >/dev/null 2>&1 & while ! [ -s ` + file + ` ]; do :; done; echo fine`
+	sees(t, runs(t, 30*time.Second, nil, "/bin/sh", "-c", script), healthd.OK, "fine")
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(raw)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended(t, pid)
+}
+
+// ended waits for the end of a process.
+func ended(t *testing.T, pid int) {
+	t.Helper()
+	for deadline := time.Now().Add(5 * time.Second); syscall.Kill(pid, 0) == nil; runtime.Gosched() {
+		if stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid)); err != nil || strings.Contains(string(stat), ") Z ") {
+			return
+		}
+		if time.Now().After(deadline) {
+			_ = syscall.Kill(pid, syscall.SIGKILL)
+			t.Fatalf("process %d still runs", pid)
 		}
 	}
+}
+
+func TestWhatWasStartedSinceIsFoundAcrossTheEndOfTheNumbers(t *testing.T) {
+	for _, c := range []struct {
+		n, pid, last int
+		want         bool
+	}{{101, 100, 200, true}, {200, 100, 200, true}, {100, 100, 200, false}, {99, 100, 200, false}, {201, 100, 200, false}, {32767, 32000, 400, true},
+		{400, 32000, 400, true}, {401, 32000, 400, false}, {7, 0, 0, true}} {
+		if got := within(c.n, c.pid, c.last); got != c.want {
+			t.Errorf("within(%d, %d, %d) = %v", c.n, c.pid, c.last, got)
+		}
+	}
+	cmd := sleeper(t, "/bin/sleep")
+	if !slices.Contains(startedSince(cmd.Process.Pid-1), cmd.Process.Pid) || !slices.Contains(startedSince(0), cmd.Process.Pid) {
+		t.Error("a process that was just started is not found")
+	}
+}
+
+// The script is what an interpreter runs, and it is known by a relative name too.
+func TestAScriptThatOthersMayWriteIsNotRun(t *testing.T) {
+	dir := trustedDir(t)
+	script := filepath.Join(dir, "check.sh")
+	write(t, script, "echo hello\n")
+	for mode, want := range map[os.FileMode]string{0o666: "its argument " + script + " may be written by others", 0o644: "hello"} {
+		if err := os.Chmod(script, mode); err != nil {
+			t.Fatal(err)
+		}
+		class := healthd.OwnFault
+		if want == "hello" {
+			class = healthd.OK
+		}
+		sees(t, runs(t, 30*time.Second, nil, "/bin/sh", script), class, want)
+		sees(t, runs(t, 30*time.Second, options{"dir": {dir}}, "/bin/sh", "check.sh"), class, want)
+	}
+	sees(t, runs(t, 30*time.Second, nil, "/bin/echo", "/tmp", "/dev/null", "/tmp/lost.sh"), healthd.OK, "/tmp /dev/null /tmp/lost.sh")
 }
 
 func TestProgramsAreRunOnlyWhereNobodyElseCouldHaveSaidSo(t *testing.T) {

@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+
+	"github.com/lbmedic/lbmedic/internal/child"
 )
 
 type execKey struct{}
@@ -35,6 +37,26 @@ func execPermitted(ctx context.Context) error {
 		return errors.New("programs are not run here")
 	case answer.err != nil:
 		return fmt.Errorf("programs are not run: %w", answer.err)
+	}
+	return nil
+}
+
+// trustedAll is trusted of the program and of each file that is named as it is by an argument, from the folder that it runs in: an
+// interpreter runs what is in its script. What is no file is none of ours to judge.
+func trustedAll(c child.Command) error {
+	if err := trusted(c.Path); err != nil {
+		return err
+	}
+	for _, arg := range c.Args {
+		if !filepath.IsAbs(arg) {
+			arg = filepath.Join(c.Dir, arg)
+		}
+		if info, err := os.Stat(arg); err != nil || !info.Mode().IsRegular() {
+			continue
+		}
+		if err := trusted(arg); err != nil {
+			return fmt.Errorf("its argument %w", err)
+		}
 	}
 	return nil
 }

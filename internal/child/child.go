@@ -31,6 +31,7 @@ type Command struct {
 
 // Result is what a program that ran to its end left behind.
 type Result struct {
+	PID       int    // the number it had, and its process group; 0 where it was not started
 	Code      int    // exit status; -1 when a signal ended it
 	Signal    string // name of that signal, else empty
 	Output    []byte // stdout and stderr in the order they were written
@@ -78,7 +79,7 @@ func (c Command) Run(ctx context.Context) (Result, error) {
 	if kill := syscall.Kill(-group, syscall.SIGKILL); kill != nil && !errors.Is(kill, syscall.ESRCH) {
 		err = errors.Join(err, fmt.Errorf("kill process group %d: %w", group, kill))
 	}
-	res := Result{Code: cmd.ProcessState.ExitCode(), Output: out.buf, Truncated: out.cut}
+	res := Result{PID: group, Code: cmd.ProcessState.ExitCode(), Output: out.buf, Truncated: out.cut}
 	if ws, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
 		res.Signal = ws.Signal().String()
 	}
