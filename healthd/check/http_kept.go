@@ -19,25 +19,27 @@ type httpConn struct {
 	under net.Conn // of the kernel: deadlines and the reset are its
 	conn  net.Conn // what requests go over: under, or TLS over it
 	made  time.Time
+	idle  *time.Timer // closes it; nil before it was kept
 }
 
 // keptConn keeps at most one connection between two probes. The zero value keeps none yet. A check that is given up needs no end: its
 // connection ends when it has been idle for keptIdle.
-type keptConn struct {
-	c    *httpConn
-	idle *time.Timer // closes c
-}
+type keptConn struct{ c *httpConn }
 
 func (k *keptConn) put(c *httpConn) {
 	k.c = c
-	k.idle = time.AfterFunc(keptIdle, func() { _ = c.under.Close() })
+	if c.idle != nil {
+		c.idle.Reset(keptIdle)
+		return
+	}
+	c.idle = time.AfterFunc(keptIdle, func() { _ = c.under.Close() })
 }
 
 // take gives the connection kept, if it is still good; nil: there is none.
 func (k *keptConn) take() *httpConn {
 	c := k.c
 	k.c = nil
-	if c == nil || !k.idle.Stop() {
+	if c == nil || !c.idle.Stop() {
 		return nil
 	}
 	if time.Since(c.made) > keptFor || !silent(c.under) {

@@ -147,7 +147,7 @@ func TestOnlyManyChecksWaitForEachOther(t *testing.T) {
 	}
 }
 
-// The first round of many checks is spread over a time that grows with them, and over no more than that.
+// The first round of many checks is spread over a time that grows with them, and over no more than that and the last to start together.
 func TestFirstRoundOfManyChecksIsSpread(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const checks = 2000
@@ -158,7 +158,7 @@ func TestFirstRoundOfManyChecksIsSpread(t *testing.T) {
 		var n notebook
 		start := time.Now()
 		stop := running(t, NewProbers([]Service{svc}, &n).Run)
-		time.Sleep(firstWithin + checks*firstEach)
+		time.Sleep(firstWithin + checks*firstEach + together)
 		stop()
 		got := n.outcomes()
 		late := 0
