@@ -2,9 +2,12 @@ package check
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -143,4 +146,42 @@ func TestTargetsAreValidated(t *testing.T) {
 	if _, err := Find("ftp"); err == nil || !strings.Contains(err.Error(), "none of [") {
 		t.Errorf("unknown kind: %v", err)
 	}
+}
+
+// A server whose backlog is full for a moment is waited for, as TCP does; one that never accepts is told when the time is over.
+func TestAFullBacklogIsWaitedFor(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	fd, err := syscall.Socket(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := os.NewFile(uintptr(fd), path)
+	t.Cleanup(func() { _ = file.Close() })
+	if err := errors.Join(syscall.Bind(fd, &syscall.SockaddrUnix{Name: path}), syscall.Listen(fd, 0)); err != nil {
+		t.Fatal(err)
+	}
+	first, err := net.Dial("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = first.Close() })
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	start := time.Now()
+	_, err = dialUnix(ctx, path)
+	if class, detail := classify(ctx, err); class != healthd.TimedOut || time.Since(start) < 100*time.Millisecond {
+		t.Errorf("%s: %q after %s", class, detail, time.Since(start))
+	}
+	time.AfterFunc(30*time.Millisecond, func() {
+		if conn, _, err := syscall.Accept(fd); err == nil {
+			_ = syscall.Close(conn)
+		}
+	})
+	ctx, cancel = context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	conn, err := dialUnix(ctx, path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = conn.Close()
 }

@@ -24,7 +24,7 @@ var unitKind = Kind{
 		{Key: "restarts_warn", Doc: "warns where systemd had to start it again more than so many times in the window", Type: Int, Max: 1e6, Default: []string{"0"}},
 		{Key: "restarts_fail", Doc: "fails where it had to more often", Type: Int, Max: 1e6},
 		{Key: "window", Doc: "over which time the restarts are counted", Type: Duration, Min: 1, Max: 86400, Default: []string{"10m"}},
-		{Key: "bus", Doc: "D-Bus address of systemd; tested with a stand-in for systemd on a real D-Bus", Type: Text, Default: []string{"unix:path=/run/dbus/system_bus_socket"}},
+		{Key: "bus", Doc: "D-Bus address of systemd, unix:path= or unix:abstract=; tested with a stand-in for systemd on a real D-Bus", Type: Text, Default: []string{"unix:path=/run/dbus/system_bus_socket"}},
 	},
 	New: newUnit,
 }
@@ -54,6 +54,9 @@ func newUnit(s Settings) (Probe, error) {
 	name := s.Target()
 	if !isUnitName(name) {
 		errs = append(errs, KeyError{Err: fmt.Errorf("%q is no name of a unit, such as app.service", healthd.Line(name, 80))})
+	}
+	if _, err := busPath(s.Text("bus")); err != nil {
+		errs = append(errs, KeyError{"bus", err})
 	}
 	states := []string{"active", "reloading", "inactive", "failed", "activating", "deactivating", "maintenance", "refreshing"}
 	for _, state := range s.Texts("state") {

@@ -5,9 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 	"syscall"
 
 	"github.com/godbus/dbus/v5"
+
+	"github.com/lbmedic/lbmedic/healthd"
 )
 
 const (
@@ -15,12 +18,36 @@ const (
 	systemdPath = "/org/freedesktop/systemd1"
 )
 
+// busPath reads the D-Bus address of a unix socket, unix:path=/run/dbus/system_bus_socket or unix:abstract=name, as the path to dial. Other
+// transports are refused: tcp would lead anywhere, and unixexec runs a program.
+func busPath(address string) (string, error) {
+	refused := fmt.Errorf("%q is neither unix:path=/… nor unix:abstract=…", healthd.Line(address, 80))
+	if path, ok := strings.CutPrefix(address, "unix:path=/"); ok && !strings.ContainsAny(path, ",;%\x00") && len(path) < maxSocketPath {
+		return "/" + path, nil
+	}
+	if name, ok := strings.CutPrefix(address, "unix:abstract="); ok && name != "" && !strings.ContainsAny(name, ",;%\x00") && len(name) < maxSocketPath {
+		return "@" + name, nil
+	}
+	return "", refused
+}
+
+// maxSocketPath is that of unix(7).
+const maxSocketPath = 108
+
 // askSystemd asks for the state of a unit over a fresh connection. Names that no unit has are units too, which are not loaded.
 func askSystemd(ctx context.Context, bus, unit string) (u unitState, err error) {
 	amiss := func(err error) error { return busError(bus, errors.Join(ctx.Err(), err)) } // of a connection that ctx closed, any error may come
-	conn, err := dbus.Dial(bus, dbus.WithContext(ctx))
+	path, err := busPath(bus)
+	if err != nil {
+		return u, err
+	}
+	raw, err := dialUnix(ctx, path)
 	if err != nil {
 		return u, amiss(err)
+	}
+	conn, err := dbus.NewConn(raw, dbus.WithContext(ctx))
+	if err != nil {
+		return u, amiss(errors.Join(err, raw.Close()))
 	}
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() }) // the handshake takes no ctx
 	defer func() {
@@ -33,12 +60,12 @@ func askSystemd(ctx context.Context, bus, unit string) (u unitState, err error) 
 	if err := conn.Hello(); err != nil {
 		return u, amiss(err)
 	}
-	var path dbus.ObjectPath
+	var found dbus.ObjectPath
 	manager := conn.Object(systemdName, systemdPath)
-	if err := manager.CallWithContext(ctx, systemdName+".Manager.LoadUnit", dbus.FlagNoAutoStart, unit).Store(&path); err != nil {
+	if err := manager.CallWithContext(ctx, systemdName+".Manager.LoadUnit", dbus.FlagNoAutoStart, unit).Store(&found); err != nil {
 		return u, amiss(err)
 	}
-	object := conn.Object(systemdName, path)
+	object := conn.Object(systemdName, found)
 	all := map[string]dbus.Variant{}
 	if err := object.CallWithContext(ctx, "org.freedesktop.DBus.Properties.GetAll", dbus.FlagNoAutoStart, systemdName+".Unit").Store(&all); err != nil {
 		return u, amiss(err)

@@ -22,10 +22,7 @@ import (
 // messageBus starts a real dbus-daemon of our own and gives its address.
 func messageBus(t *testing.T) string {
 	t.Helper()
-	daemon, err := exec.LookPath("dbus-daemon")
-	if err != nil {
-		peertest.Missing(t, "dbus-daemon: %v", err)
-	}
+	daemon := peertest.Tool(t, "dbus-daemon")
 	dir, err := os.MkdirTemp("", "lbm") // short: the path of a socket has 108 bytes
 	if err != nil {
 		t.Fatal(err)
@@ -213,5 +210,21 @@ func TestNamesOfUnitsAreValidated(t *testing.T) {
 	}
 	if _, err := New("unit", []string{"a.service"}, options{"state": {"up"}}); err == nil || !strings.Contains(err.Error(), `"up" is none of active`) {
 		t.Errorf("got %v", err)
+	}
+}
+
+func TestTheBusIsAUnixSocket(t *testing.T) {
+	for address, want := range map[string]string{
+		"unix:path=/run/dbus/system_bus_socket": "/run/dbus/system_bus_socket", "unix:abstract=lbm": "@lbm",
+		"tcp:host=169.254.169.254,port=80": "", "unix:path=/nope;tcp:host=127.0.0.1,port=80": "", "unixexec:path=/bin/sh": "", "autolaunch:": "",
+		"unix:path=bus": "", "unix:path=": "", "unix:abstract=": "", "unix:path=/a%00": "", "unix:tmpdir=/tmp": "", "unix:path=/" + strings.Repeat("x", 108): "",
+	} {
+		got, err := busPath(address)
+		if got != want || (err == nil) != (want != "") {
+			t.Errorf("busPath(%q) = %q, %v", address, got, err)
+		}
+		if _, err := New("unit", []string{"a.service"}, options{"bus": {address}}); (err == nil) != (want != "") {
+			t.Errorf("%q: %v", address, err)
+		}
 	}
 }
