@@ -118,7 +118,7 @@ version_of() {
 # servers are the packages whose programs the tests of checks start.
 servers="postgresql-15 postgresql-client-15 mariadb-server-core mariadb-client-core redis-server redis-tools memcached
   rabbitmq-server nats-server etcd-server etcd-client slapd ldap-utils php8.2-fpm dnsmasq-base exim4-daemon-light openssl
-  prometheus"
+  prometheus dbus-daemon"
 
 # unneeded are packages that those depend on and that no program below asks for when it runs.
 unneeded='systemd|libsystemd-shared|locales|libc-l10n|libllvm14|libz3-4|(lib)?python3.*|perl.*|libperl.*|lib.*-perl|libjs-.*|fonts-.*|javascript-common|.*-common|exim4-(base|config)|cron|dmsetup|ed|galera-4|gawk|libcryptsetup12|libfdisk1|libkmod2|logrotate|lsof|media-types|psmisc|rsync|sensible-utils|ucf'
@@ -149,7 +149,8 @@ php-fpm             /usr/sbin/php-fpm8.2
 dnsmasq             /usr/sbin/dnsmasq
 exim4               /usr/sbin/exim4
 openssl             /usr/bin/openssl
-promtool            /usr/bin/promtool'
+promtool            /usr/bin/promtool
+dbus-daemon         /usr/bin/dbus-daemon'
 
 # server_packages are the servers and what they need beyond a Debian 12 with HAProxy and nginx, whatever else this host has.
 server_packages() {
@@ -212,6 +213,20 @@ EOF
   made+="$name "
 }
 
+# plain writes bin/NAME for a program that asks the kernel who calls it, so that it has to see us as we are: only its
+# libraries come from what is unpacked.
+plain() {
+  local name=$1 path=$2
+  cat >"$cache/bin/.new" <<EOF
+#!/bin/sh
+libraries=\$(echo $cache/servers/usr/lib/*-linux-gnu*)
+LD_LIBRARY_PATH=\$libraries exec $cache/servers$path "\$@"
+EOF
+  chmod 0755 "$cache/bin/.new"
+  mv "$cache/bin/.new" "$cache/bin/$name"
+  made+="$name "
+}
+
 # built builds bin/NAME from a Go module that names nothing but that tool, so that its hundreds of requirements are not ours.
 built() {
   local name=$1 module=$2 dir=$3
@@ -251,6 +266,7 @@ servers_root
 while read -r name path; do
   tool "$name" "$path"
 done <<<"$tools"
+plain dbus-daemon /usr/bin/dbus-daemon
 built "consul-$(pinned github.com/hashicorp/consul internal/peer/consul)" github.com/hashicorp/consul internal/peer/consul
 built "grpc_health_probe-$(pinned github.com/grpc-ecosystem/grpc-health-probe internal/peer/grpcprobe)" github.com/grpc-ecosystem/grpc-health-probe internal/peer/grpcprobe
 for old in "$cache"/bin/*; do # versions that a suite has moved on from

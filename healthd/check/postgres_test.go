@@ -21,7 +21,7 @@ func startPostgres(t *testing.T) *realServer {
 	files["password"] = planted
 	s := recipe{program: "postgres", files: files, quit: 3, // SIGQUIT: its children are no members of its group
 		prepare: [][]string{{"initdb", "-D", "{dir}/data", "-U", "postgres", "--pwfile", "{dir}/password", "--auth-host", "scram-sha-256", "--auth-local", "trust", "--no-sync", "--no-instructions"}},
-		args: []string{"-D", "{dir}/data", "-p", "{port}", "-k", "{dir}", "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "ssl=on",
+		args: []string{"-D", "{dir}/data", "-p", "{port}", "-k", "{dir}", "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "jit=off", "-c", "ssl=on",
 			"-c", "ssl_cert_file={dir}/cert.pem", "-c", "ssl_key_file={dir}/key.pem", "-c", "log_connections=on", "-c", "log_disconnections=on"}}.start(t)
 	s.answers(t, "postgres", postgresURL(s.address, "postgres", planted), nil, healthd.OK)
 	return s

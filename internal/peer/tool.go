@@ -17,7 +17,7 @@ import (
 //	rabbitmq-server rabbitmqctl epmd
 //	nats-server etcd etcdctl
 //	slapd slapadd ldapadd ldapsearch
-//	php-fpm dnsmasq exim4
+//	php-fpm dnsmasq exim4 dbus-daemon
 //
 // A tool that comes from Debian (all but consul and grpc_health_probe) runs over the host's own files, with its
 // package's files at the paths that the package gives them (/usr/lib/ldap, /etc/ldap/schema) and nothing of it
