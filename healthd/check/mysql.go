@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"slices"
 	"strings"
 	"time"
 
@@ -107,7 +106,7 @@ func (p mysqlProbe) ask(ctx context.Context, w *wire) (seen sqlState, err error)
 		}
 	}
 	if p.rules.asksState() {
-		if seen, err = c.state(p.rules); err != nil {
+		if seen, err = c.state(p.rules.role); err != nil {
 			return seen, err
 		}
 	}
@@ -132,8 +131,17 @@ type mysqlConn struct {
 	driver.Conn
 }
 
-// row is the first row of a statement, by the names of its columns; nil: there is none. A NULL is missing.
-func (c mysqlConn) row(statement string) (_ map[string]string, err error) {
+// row is the first row of a statement, by the names of its columns; nil: there is none.
+func (c mysqlConn) row(statement string) (map[string]string, error) {
+	first, err := c.rows(statement, 1)
+	if err != nil || len(first) == 0 {
+		return nil, err
+	}
+	return first[0], nil
+}
+
+// rows are at most so many rows of a statement, by the names of their columns. A NULL is missing.
+func (c mysqlConn) rows(statement string, most int) (all []map[string]string, err error) {
 	querier, ok := c.Conn.(driver.QueryerContext)
 	if !ok {
 		return nil, errors.New("the driver asks no queries")
@@ -144,23 +152,26 @@ func (c mysqlConn) row(statement string) (_ map[string]string, err error) {
 	}
 	names := rows.Columns()
 	values := make([]driver.Value, len(names))
-	switch err := rows.Next(values); {
-	case errors.Is(err, io.EOF):
-		return nil, rows.Close()
-	case err != nil:
-		return nil, errors.Join(err, rows.Close())
-	}
-	row := map[string]string{}
-	for i, value := range values {
-		switch value := value.(type) {
-		case nil:
-		case []byte:
-			row[names[i]] = string(value)
-		default:
-			row[names[i]] = fmt.Sprint(value)
+	for len(all) < most {
+		switch err := rows.Next(values); {
+		case errors.Is(err, io.EOF):
+			return all, rows.Close()
+		case err != nil:
+			return nil, errors.Join(err, rows.Close())
 		}
+		row := map[string]string{}
+		for i, value := range values {
+			switch value := value.(type) {
+			case nil:
+			case []byte:
+				row[names[i]] = string(value)
+			default:
+				row[names[i]] = fmt.Sprint(value)
+			}
+		}
+		all = append(all, row)
 	}
-	return row, c.rest(rows)
+	return all, c.rest(rows)
 }
 
 // rest reads what is left of the rows. Of too many it is given up: closing the connection ends them.
@@ -191,56 +202,6 @@ func (c mysqlConn) bounded(statement string) (map[string]string, error) {
 		}
 	}
 	return c.row(statement)
-}
-
-// state tells a primary by read_only, which makes it fit to be one, and a replica by its replication.
-func (c mysqlConn) state(rules sqlRules) (seen sqlState, err error) {
-	if rules.role == "primary" {
-		row, err := c.row("SELECT @@global.read_only AS read_only")
-		if err != nil {
-			return seen, err
-		}
-		seen.role = "replica"
-		if slices.Contains([]string{"0", "OFF"}, row["read_only"]) {
-			seen.role = "primary"
-		} else {
-			seen.role += " (read_only is on)"
-		}
-		return seen, nil
-	}
-	row, err := c.row("SHOW REPLICA STATUS")
-	if said, ok := errors.AsType[*mysql.MySQLError](err); ok && said.Number == 1064 { // the word of MySQL before 8.0.22 and MariaDB before 10.5
-		row, err = c.row("SHOW SLAVE STATUS")
-	}
-	if err != nil {
-		return seen, err
-	}
-	return replicaState(row), nil
-}
-
-// replicaState reads a row of SHOW REPLICA STATUS in the words of either family.
-func replicaState(row map[string]string) sqlState {
-	if row == nil {
-		return sqlState{role: "primary"}
-	}
-	either := func(a, b string) string { return cmp.Or(row[a], row[b]) }
-	seen := sqlState{role: "replica"}
-	receives, replays := either("Slave_IO_Running", "Replica_IO_Running"), either("Slave_SQL_Running", "Replica_SQL_Running")
-	switch {
-	case receives != "Yes":
-		seen.broken = "no connection to its primary"
-		if said := row["Last_IO_Error"]; said != "" {
-			seen.broken += ": " + said
-		}
-	case replays != "Yes":
-		seen.broken = "replication has stopped"
-		if said := row["Last_SQL_Error"]; said != "" {
-			seen.broken += ": " + said
-		}
-	}
-	seconds, err := time.ParseDuration(either("Seconds_Behind_Master", "Seconds_Behind_Source") + "s")
-	seen.lag, seen.lagKnown = max(seconds, 0), err == nil
-	return seen
 }
 
 // galera reads whether the member takes queries.

@@ -70,27 +70,29 @@ func TestMySQLAgainstTheRealServer(t *testing.T) {
 		t.Errorf("probes leave errors in the server's log:\n%s", primary.log.tail())
 	}
 	judge(t, "mysql", map[string]seen{
-		"up":                 {up, nil, healthd.OK, "answers"},
-		"unix socket":        {primary.root(), nil, healthd.OK, "answers"},
-		"no socket":          {"root@unix(" + primary.dir + "/none)/", nil, healthd.Refused, "no socket at "},
-		"primary":            {up, options{"role": {"primary"}}, healthd.OK, "role primary"},
-		"not a replica":      {up, options{"role": {"replica"}}, healthd.WrongAnswer, "role primary, expected replica"},
-		"replica":            {other, options{"role": {"replica"}, "lag_warn": {"5s"}}, healthd.OK, "role replica, lag 0.0 s"},
-		"not a primary":      {other, options{"role": {"primary"}}, healthd.WrongAnswer, "role replica (read_only is on), expected primary"},
-		"lag of a primary":   {up, options{"lag_fail": {"1s"}}, healthd.OK, "role primary"},
-		"no right to see it": {dsn(replica, "bare"), options{"role": {"replica"}}, healthd.WrongAnswer, "(error 1227)"},
-		"wrong password":     {strings.Replace(up, planted, planted+"x", 1), nil, healthd.WrongAnswer, "Access denied for user 'probe'@'127.0.0.1' (using password: YES) (error 1045)"},
-		"no such database":   {up + "nothing", nil, healthd.WrongAnswer, "nothing"},
-		"tls":                {up, options{"ca": {primary.dir + "/ca.pem"}}, healthd.OK, "answers"},
-		"tls of the DSN":     {up + "?tls=skip-verify", nil, healthd.OK, "answers"},
-		"unknown authority":  {up, options{"tls": {"true"}}, healthd.WrongAnswer, "mariadb authority"},
-		"a query":            {up, options{"query": {"SELECT 1"}}, healthd.OK, "answers"},
-		"a query's no row":   {up, options{"query": {"SELECT 1 FROM dual WHERE 1 = 0"}}, healthd.WrongAnswer, "the query gave no row"},
-		"a query refused":    {up, options{"query": {"SELECT * FROM shop.orders"}}, healthd.WrongAnswer, "denied"},
-		"two statements":     {up, options{"query": {"SELECT 1; SELECT 2"}}, healthd.WrongAnswer, "(error 1064)"},
-		"endless rows":       {up, options{"query": {"SELECT a.variable_name FROM information_schema.global_variables a, information_schema.global_variables b"}}, healthd.OK, "answers"},
-		"a huge row":         {up, options{"query": {"SELECT repeat('x', 10000000)"}}, healthd.WrongAnswer, "no mysql answer: more than"},
-		"not of a cluster":   {up, options{"galera": {"true"}}, healthd.WrongAnswer, "galera: wsrep_ready is OFF"},
+		"up":                  {up, nil, healthd.OK, "answers"},
+		"unix socket":         {primary.root(), nil, healthd.OK, "answers"},
+		"no socket":           {"root@unix(" + primary.dir + "/none)/", nil, healthd.Refused, "no socket at "},
+		"primary":             {up, options{"role": {"primary"}}, healthd.OK, "role primary"},
+		"not a replica":       {up, options{"role": {"replica"}}, healthd.WrongAnswer, "role primary, expected replica"},
+		"replica":             {other, options{"role": {"replica"}, "lag_warn": {"5s"}}, healthd.OK, "role replica, lag 0.0 s"},
+		"not a primary":       {other, options{"role": {"primary"}}, healthd.WrongAnswer, "role replica (read_only is on), expected primary"},
+		"lag of a primary":    {up, options{"lag_fail": {"1s"}}, healthd.OK, "role primary"},
+		"no right to see it":  {dsn(replica, "bare"), options{"role": {"replica"}}, healthd.WrongAnswer, "(error 1227)"},
+		"no right, a primary": {dsn(primary, "bare"), options{"role": {"primary"}}, healthd.Degraded, "role primary, replication cannot be seen: Access denied; you need"},
+		"no right, lag":       {dsn(replica, "bare"), options{"lag_fail": {"1s"}}, healthd.Degraded, "SLAVE MONITOR privilege(s) for this operation, lag unknown"},
+		"wrong password":      {strings.Replace(up, planted, planted+"x", 1), nil, healthd.WrongAnswer, "Access denied for user 'probe'@'127.0.0.1' (using password: YES) (error 1045)"},
+		"no such database":    {up + "nothing", nil, healthd.WrongAnswer, "nothing"},
+		"tls":                 {up, options{"ca": {primary.dir + "/ca.pem"}}, healthd.OK, "answers"},
+		"tls of the DSN":      {up + "?tls=skip-verify", nil, healthd.OK, "answers"},
+		"unknown authority":   {up, options{"tls": {"true"}}, healthd.WrongAnswer, "mariadb authority"},
+		"a query":             {up, options{"query": {"SELECT 1"}}, healthd.OK, "answers"},
+		"a query's no row":    {up, options{"query": {"SELECT 1 FROM dual WHERE 1 = 0"}}, healthd.WrongAnswer, "the query gave no row"},
+		"a query refused":     {up, options{"query": {"SELECT * FROM shop.orders"}}, healthd.WrongAnswer, "denied"},
+		"two statements":      {up, options{"query": {"SELECT 1; SELECT 2"}}, healthd.WrongAnswer, "(error 1064)"},
+		"endless rows":        {up, options{"query": {"SELECT a.variable_name FROM information_schema.global_variables a, information_schema.global_variables b"}}, healthd.OK, "answers"},
+		"a huge row":          {up, options{"query": {"SELECT repeat('x', 10000000)"}}, healthd.WrongAnswer, "no mysql answer: more than"},
+		"not of a cluster":    {up, options{"galera": {"true"}}, healthd.WrongAnswer, "galera: wsrep_ready is OFF"},
 	})
 	t.Run("a query that hangs is ended by the server", func(t *testing.T) {
 		o := probe(t, "mysql", up, options{"query": {"SELECT sleep(3600)"}}, 300*time.Millisecond)
@@ -101,7 +103,37 @@ func TestMySQLAgainstTheRealServer(t *testing.T) {
 		primary.answers(t, "mysql", primary.root(), none, healthd.OK)
 	})
 	judgeSilence(t, primary, "mysql", up, nil)
+	order(t, replica, "SET GLOBAL read_only = 0") // as every replica is by itself
+	judge(t, "mysql", map[string]seen{
+		"a writable replica is no primary": {other, options{"role": {"primary"}}, healthd.WrongAnswer, "role replica, expected primary"},
+		"a writable replica":               {other, options{"role": {"replica"}, "lag_fail": {"5s"}}, healthd.OK, "role replica, lag 0.0 s"},
+	})
+	order(t, primary, "SET GLOBAL read_only = 1")
+	judge(t, "mysql", map[string]seen{"a primary that takes no writes": {up, options{"role": {"primary"}}, healthd.WrongAnswer, "role none (read_only is on), expected primary"}})
+	order(t, primary, "SET GLOBAL read_only = 0")
+	t.Run("named connections", func(t *testing.T) { mariaDBNamed(t, primary, replica, up, other) })
 	t.Run("lag", func(t *testing.T) { mariaDBLags(t, primary, replica, other) })
+}
+
+// mariaDBNamed adds a second connection, which leads nowhere: MariaDB tells of it only when asked for all.
+func mariaDBNamed(t *testing.T, primary, replica *realServer, up, other string) {
+	for _, s := range []*realServer{primary, replica} {
+		order(t, s, "CHANGE MASTER 'c2' TO master_host='127.0.0.1', master_port=1, master_user='probe'")
+	}
+	judge(t, "mysql", map[string]seen{
+		"no primary":           {up, options{"role": {"primary"}}, healthd.WrongAnswer, "role replica, expected primary"},
+		"a second that stands": {other, options{"role": {"replica"}}, healthd.WrongAnswer, "role replica, c2: replication has stopped"},
+		"a second, lag fails":  {other, options{"lag_fail": {"1h"}}, healthd.WrongAnswer, "c2: replication has stopped, so its lag grows beyond 1h0m0s"},
+		"a second, lag warns":  {other, options{"lag_warn": {"1h"}}, healthd.Degraded, "c2: replication has stopped"},
+	})
+	order(t, replica, "START SLAVE 'c2'")
+	replica.up(t, "c2 finds nobody", func() (bool, string) {
+		o := probe(t, "mysql", other, options{"lag_fail": {"1h"}}, 5*time.Second)
+		return o.Class == healthd.WrongAnswer && strings.Contains(o.Detail, "c2: no connection to its primary: error connecting"), o.Detail
+	})
+	order(t, replica, "STOP SLAVE 'c2'", "RESET SLAVE 'c2' ALL")
+	order(t, primary, "RESET SLAVE 'c2' ALL")
+	judge(t, "mysql", map[string]seen{"a replica of one": {other, options{"role": {"replica"}, "lag_fail": {"5s"}}, healthd.OK, "role replica, lag 0.0 s"}})
 }
 
 // mariaDBLags locks a table that replication has to write to, then takes the primary away.
@@ -130,8 +162,13 @@ func mariaDBLags(t *testing.T, primary, replica *realServer, target string) {
 	}
 	replica.answers(t, "mysql", target, late, healthd.OK)
 	order(t, replica, "STOP SLAVE SQL_THREAD")
-	judge(t, "mysql", map[string]seen{"stopped": {target, late, healthd.WrongAnswer, "replication has stopped"}})
-	order(t, replica, "START SLAVE SQL_THREAD")
+	judge(t, "mysql", map[string]seen{
+		"stopped":         {target, late, healthd.WrongAnswer, "replication has stopped"},
+		"stopped, by lag": {target, options{"lag_fail": {"1h"}}, healthd.WrongAnswer, "replication has stopped, so its lag grows beyond 1h0m0s"},
+	})
+	order(t, replica, "START SLAVE SQL_THREAD", "STOP SLAVE IO_THREAD")
+	judge(t, "mysql", map[string]seen{"receives nothing, by lag": {target, options{"lag_fail": {"1h"}}, healthd.WrongAnswer, "no connection to its primary, so its lag grows"}})
+	order(t, replica, "START SLAVE IO_THREAD")
 	primary.stop(t, 0)
 	replica.up(t, "no connection to its primary", func() (bool, string) {
 		o := probe(t, "mysql", target, late, 5*time.Second)
@@ -147,16 +184,20 @@ func TestMySQLMeetsStrangers(t *testing.T) {
 // MySQL 8 says it in other words than MariaDB.
 func TestMySQLReplicaStatusIsReadInBothFamilies(t *testing.T) {
 	for name, c := range map[string]struct {
-		row  map[string]string
+		rows []map[string]string
 		want string
 	}{
 		"no replica": {nil, "primary  0s false"},
-		"mariadb":    {map[string]string{"Slave_IO_Running": "Yes", "Slave_SQL_Running": "Yes", "Seconds_Behind_Master": "7"}, "replica  7s true"},
-		"mysql 8":    {map[string]string{"Replica_IO_Running": "Yes", "Replica_SQL_Running": "Yes", "Seconds_Behind_Source": "0"}, "replica  0s true"},
-		"connecting": {map[string]string{"Replica_IO_Running": "Connecting", "Replica_SQL_Running": "Yes", "Last_IO_Error": "refused"}, "replica no connection to its primary: refused 0s false"},
-		"a conflict": {map[string]string{"Slave_IO_Running": "Yes", "Slave_SQL_Running": "No", "Last_SQL_Error": "duplicate"}, "replica replication has stopped: duplicate 0s false"},
+		"mariadb":    {[]map[string]string{{"Slave_IO_Running": "Yes", "Slave_SQL_Running": "Yes", "Seconds_Behind_Master": "7"}}, "replica  7s true"},
+		"mysql 8":    {[]map[string]string{{"Replica_IO_Running": "Yes", "Replica_SQL_Running": "Yes", "Seconds_Behind_Source": "0"}}, "replica  0s true"},
+		"connecting": {[]map[string]string{{"Replica_IO_Running": "Connecting", "Replica_SQL_Running": "Yes", "Last_IO_Error": "refused"}}, "replica no connection to its primary: refused 0s false"},
+		"mysql 8 of two sources": {[]map[string]string{{"Replica_IO_Running": "Yes", "Replica_SQL_Running": "Yes", "Seconds_Behind_Source": "4"},
+			{"Channel_Name": "b", "Replica_IO_Running": "Yes", "Replica_SQL_Running": "Yes", "Seconds_Behind_Source": "0"}}, "replica  4s true"},
+		"mysql 8, the second ill": {[]map[string]string{{"Replica_IO_Running": "Yes", "Replica_SQL_Running": "Yes", "Seconds_Behind_Source": "0"},
+			{"Channel_Name": "b", "Replica_IO_Running": "No", "Replica_SQL_Running": "Yes", "Last_IO_Error": "purged"}}, "replica b: no connection to its primary: purged 0s false"},
+		"a conflict": {[]map[string]string{{"Slave_IO_Running": "Yes", "Slave_SQL_Running": "No", "Last_SQL_Error": "duplicate"}}, "replica replication has stopped: duplicate 0s false"},
 	} {
-		seen := replicaState(c.row)
+		seen := replicaState(c.rows)
 		if got := fmt.Sprintf("%s %s %s %v", seen.role, seen.broken, seen.lag, seen.lagKnown); got != c.want {
 			t.Errorf("%s: %s, want %s", name, got, c.want)
 		}

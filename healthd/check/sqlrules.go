@@ -54,6 +54,7 @@ func (r sqlRules) asksState() bool { return r.role != "" || r.judgesLag() }
 type sqlState struct {
 	role     string // primary, replica; empty: not asked
 	broken   string // why a replica gets nothing from its primary; empty: it does
+	unseen   string // what the user has no right to see of it; empty: nothing
 	lag      time.Duration
 	lagKnown bool
 	noRow    bool // the query gave none
@@ -84,7 +85,10 @@ func (r sqlRules) judge(seen sqlState) (healthd.Class, string) {
 				class = healthd.WrongAnswer
 			}
 		}
-		if r.judgesLag() && seen.role == "replica" {
+		if seen.unseen != "" {
+			class, words = worse(class, healthd.Degraded), append(words, seen.unseen)
+		}
+		if r.judgesLag() && seen.role != "primary" {
 			of, text := r.judgeLag(seen)
 			class, words = worse(class, of), append(words, text)
 		}
@@ -99,6 +103,10 @@ func (r sqlRules) judge(seen sqlState) (healthd.Class, string) {
 func (r sqlRules) judgeLag(seen sqlState) (healthd.Class, string) {
 	text := fmt.Sprintf("lag %.1f s", seen.lag.Seconds())
 	switch {
+	case seen.broken != "" && r.lagFail != 0: // a lag without end
+		return healthd.WrongAnswer, fmt.Sprintf("so its lag grows beyond %s", r.lagFail)
+	case seen.broken != "":
+		return healthd.Degraded, fmt.Sprintf("so its lag grows beyond %s", r.lagWarn)
 	case !seen.lagKnown:
 		return healthd.Degraded, "lag unknown"
 	case r.lagFail != 0 && seen.lag >= r.lagFail:
