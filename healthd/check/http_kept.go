@@ -26,7 +26,12 @@ type httpConn struct {
 // connection ends when it has been idle for keptIdle.
 type keptConn struct{ c *httpConn }
 
+// put keeps c, whose deadline is taken off: it would wake the program once more for each probe.
 func (k *keptConn) put(c *httpConn) {
+	if err := c.under.SetDeadline(time.Time{}); err != nil {
+		_ = c.under.Close() // it is closed already
+		return
+	}
 	k.c = c
 	if c.idle != nil {
 		c.idle.Reset(keptIdle)
@@ -51,9 +56,6 @@ func (k *keptConn) take() *httpConn {
 
 // silent reports whether the connection is open with nothing to read: neither an end, nor an answer nobody asked for, nor a TLS alert.
 func silent(c net.Conn) bool {
-	if err := c.SetDeadline(time.Time{}); err != nil { // that of the last probe is over
-		return false
-	}
 	raw, err := c.(syscall.Conn).SyscallConn() // a TCPConn or a UnixConn, by connect
 	if err != nil {
 		return false
