@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"strconv"
@@ -80,23 +81,52 @@ func (p *lbmedicProbe) transport() *http.Transport {
 	}
 }
 
-// hopsReader reads the header that the client does not know.
+// hopsReader reads the header that the client does not know, and tells answers that did not come from those that are wrong.
 type hopsReader struct {
 	under http.RoundTripper
 	seen  int // in the last answer
+	code  int // of the last answer; 0: there was none
+}
+
+// unheard is an answer that did not come, or not to its end: of a lbmedic that restarts, or of the network.
+type unheard struct{ error }
+
+func (u unheard) Unwrap() error { return u.error }
+
+// heardBody is a body whose reader knows what is unheard.
+type heardBody struct{ io.ReadCloser }
+
+func (b heardBody) Read(to []byte) (int, error) {
+	n, err := b.ReadCloser.Read(to)
+	if err != nil && err != io.EOF { // which readers compare with, as io.Reader says
+		err = unheard{err}
+	}
+	return n, err
 }
 
 // RoundTrip asks as the transport below does.
 func (h *hopsReader) RoundTrip(r *http.Request) (*http.Response, error) {
+	h.code = 0
 	resp, err := h.under.RoundTrip(r)
-	if err == nil {
-		h.seen, err = parseHops(resp.Header.Get(hopsHeader))
-		if err != nil {
-			_ = resp.Body.Close() // the answer is refused
-			return nil, err
-		}
+	if err != nil {
+		return nil, unheard{err}
 	}
-	return resp, err
+	h.code = resp.StatusCode
+	if h.seen, err = parseHops(resp.Header.Get(hopsHeader)); err != nil {
+		_ = resp.Body.Close() // the answer is refused
+		return nil, err
+	}
+	resp.Body = heardBody{resp.Body}
+	return resp, nil
+}
+
+// silent reports whether the error of a probe says that no lbmedic was heard: nobody, or a proxy that says so of what is behind it.
+func (h *hopsReader) silent(err error) bool {
+	if _, isTLS := tlsTrouble(err); isTLS {
+		return false // what was shown was seen whole
+	}
+	_, cut := errors.AsType[unheard](err)
+	return cut || h.code == http.StatusBadGateway || h.code == http.StatusServiceUnavailable || h.code == http.StatusGatewayTimeout
 }
 
 // parseHops reads the header; a missing one is 0.
@@ -119,7 +149,10 @@ func (p *lbmedicProbe) probe(ctx context.Context) healthd.Outcome {
 			err = inner
 		}
 		o := failed(ctx, start, "", err)
-		if o.Class == healthd.Refused || o.Class == healthd.TimedOut {
+		if o.Class.Status() == healthd.Fail && p.hops.silent(err) {
+			if p.hops.code >= 500 {
+				o.Detail = fmt.Sprintf("status %d: %s", p.hops.code, o.Detail)
+			}
 			o.Class, o.Detail = healthd.OwnFault, "unknown: the lbmedic there does not answer: "+o.Detail
 		}
 		return o

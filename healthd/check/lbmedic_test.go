@@ -76,6 +76,29 @@ func TestLbmedicFailsNobodyOverASilentOne(t *testing.T) {
 	judged(t, "lbmedic", nginx.URL, nil, healthd.WrongAnswer, "what answers there is no lbmedic")
 }
 
+// A lbmedic that ends in the midst of an answer, or a proxy before it that misses it, fails nobody.
+func TestLbmedicFailsNobodyOverAnAnswerThatIsCut(t *testing.T) {
+	const head = "HTTP/1.1 200 OK\r\nLbmedic-Generation: 1f6a2745-10\r\nContent-Type: application/health+json\r\nContent-Length: 100\r\n"
+	for about, answer := range map[string]string{"nothing": "", "half a header": head[:40], "half a body": head + "\r\n{\"status\":"} {
+		for _, scheme := range []string{"http", "https"} {
+			server := greeter(t, func(c net.Conn) {
+				_, _ = c.Read(make([]byte, 1<<10))
+				_, _ = c.Write([]byte(answer))
+			})
+			o := probe(t, "lbmedic", scheme+"://"+server+"/health", nil, 5*time.Second)
+			notTLS := scheme == "https" && answer != ""
+			if !notTLS && (o.Class != healthd.OwnFault || !strings.Contains(o.Detail, "unknown: the lbmedic there does not answer: ")) {
+				t.Errorf("%s over %s: %s: %q", about, scheme, o.Class, o.Detail)
+			}
+		}
+	}
+	for code, want := range map[int]healthd.Class{502: healthd.OwnFault, 503: healthd.OwnFault, 504: healthd.OwnFault, 500: healthd.WrongAnswer, 401: healthd.WrongAnswer} {
+		proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(code) }))
+		judged(t, "lbmedic", proxy.URL, nil, want, "what answers there is no lbmedic")
+		proxy.Close()
+	}
+}
+
 // hopping is a lbmedic whose answer has come through so many others.
 func hopping(hops func() string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
