@@ -70,6 +70,9 @@ func newDNS(s Settings) (Probe, error) {
 			errs = append(errs, KeyError{"server", err})
 		}
 	}
+	if p.server == "" {
+		errs = append(errs, resolverAllowed("/etc/resolv.conf"))
+	}
 	switch {
 	case s.Has("min"):
 		p.least = s.Int("min")
@@ -100,6 +103,19 @@ func (p *dnsProbe) probe(ctx context.Context) healthd.Outcome {
 		return failed(ctx, start, "", err)
 	}
 	return passed(start, detail)
+}
+
+// resolverAllowed refuses a nameserver of this host that no probe would reach, such as that of a cloud at a link-local address. One that
+// cannot be found now may be there later.
+func resolverAllowed(path string) error {
+	server, err := resolvConf(path)
+	if err != nil {
+		return nil
+	}
+	if err := validateAddress(server); err != nil {
+		return KeyError{"server", fmt.Errorf("is missing, and the first nameserver of %s will not do: %w; name another", path, err)}
+	}
+	return nil
 }
 
 // resolvConf gives the first nameserver, as it is now.

@@ -281,3 +281,17 @@ func FuzzDNSAnswer(f *testing.F) {
 		}
 	})
 }
+
+func TestAResolverThatNoCheckMayReachIsToldAtOnce(t *testing.T) {
+	for conf, want := range map[string]string{
+		"nameserver 169.254.20.10\n": "server: is missing, and the first nameserver of ", "nameserver fe80::1%eth0\n": "which no check may reach; name another",
+		"nameserver 127.0.0.53\n": "", "nameserver ::1\n": "", "": "", "search example\n": "",
+	} {
+		path := filepath.Join(t.TempDir(), "resolv.conf")
+		write(t, path, conf)
+		err := resolverAllowed(path)
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%q: %v", conf, err)
+		}
+	}
+}
