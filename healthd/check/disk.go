@@ -84,18 +84,33 @@ func hung(ctx context.Context, start time.Time, path string, err error) healthd.
 }
 
 func readDisk(path string) (d diskState) {
-	var here, above unix.Stat_t
-	if d.err = unix.Stat(path, &here); d.err != nil {
-		return d
+	if d.err = unix.Statfs(path, &d.fs); d.err == nil {
+		d.mount, d.err = isMounted(path)
 	}
-	if d.err = unix.Statfs(path, &d.fs); d.err != nil {
-		return d
-	}
-	if d.err = unix.Stat(filepath.Dir(path), &above); d.err != nil {
-		return d
-	}
-	d.mount = here.Dev != above.Dev || path == "/"
 	return d
+}
+
+// isMounted reports whether something is mounted at path, or at what a symbolic link there points at. The kernel says so since Linux 5.8. Before
+// that it shows by another device than that of the folder above, which leaves a bind mount of the same file system unseen.
+func isMounted(path string) (bool, error) {
+	var here unix.Statx_t
+	err := unix.Statx(unix.AT_FDCWD, path, 0, unix.STATX_BASIC_STATS, &here)
+	if err == nil && here.Attributes_mask&unix.STATX_ATTR_MOUNT_ROOT != 0 {
+		return here.Attributes&unix.STATX_ATTR_MOUNT_ROOT != 0, nil
+	}
+	return mountedByDevice(path)
+}
+
+func mountedByDevice(path string) (bool, error) {
+	real, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return false, err
+	}
+	var here, above unix.Stat_t
+	if err := errors.Join(unix.Stat(real, &here), unix.Stat(filepath.Dir(real), &above)); err != nil {
+		return false, err
+	}
+	return here.Dev != above.Dev || real == "/", nil
 }
 
 // usedOf is the share in use as df tells it: of what is not kept for root.

@@ -2,6 +2,7 @@ package check
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -144,4 +145,31 @@ func TestDiskThatIsNotThere(t *testing.T) {
 		t.Fatal(err)
 	}
 	sees(t, prober(t, "disk", []string{filepath.Join(dir, "file", "below")}, nil)(), healthd.OwnFault, "not a directory")
+}
+
+// A folder of the same file system mounted elsewhere is mounted there; a symbolic link to a folder of another is not.
+func TestWhatIsMountedIsToldByItsRoot(t *testing.T) {
+	dir := tmpfs(t)
+	inner, bound, below, link := filepath.Join(dir, "inner"), filepath.Join(dir, "bound"), filepath.Join(dir, "inner", "below"), filepath.Join(t.TempDir(), "link")
+	if err := errors.Join(os.MkdirAll(below, 0o755), os.Mkdir(bound, 0o755), os.Symlink(inner, link), os.Symlink(dir, link+"2")); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Mount(inner, bound, "", unix.MS_BIND, ""); err != nil {
+		t.Skipf("mount a folder: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := unix.Unmount(bound, 0); err != nil {
+			t.Error(err)
+		}
+	})
+	for path, want := range map[string][2]bool{ // as the kernel tells it, and by device
+		dir: {true, true}, bound: {true, false}, inner: {false, false}, below: {false, false}, filepath.Join(bound, "below"): {false, false},
+		link: {false, false}, link + "2": {true, true}, "/": {true, true}, "/proc": {true, true},
+	} {
+		got, err := isMounted(path)
+		byDevice, err2 := mountedByDevice(path)
+		if err != nil || err2 != nil || got != want[0] || byDevice != want[1] {
+			t.Errorf("%s: %v, by device %v, want %v; %v %v", path, got, byDevice, want, err, err2)
+		}
+	}
 }
