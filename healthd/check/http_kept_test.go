@@ -176,3 +176,35 @@ func cpu(b *testing.B) time.Duration {
 	}
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
+
+// dated writes down its deadline.
+type dated struct {
+	net.Conn
+	deadline time.Time
+}
+
+func (d *dated) SetDeadline(t time.Time) error {
+	d.deadline = t
+	return d.Conn.SetDeadline(t)
+}
+
+// A deadline of the probe before would run out while the connection waits, and wake the program for nothing.
+func TestKeptConnectionWaitsWithoutADeadline(t *testing.T) {
+	here, there := net.Pipe()
+	defer there.Close()
+	c := &dated{Conn: here, deadline: time.Now().Add(time.Second)}
+	var k keptConn
+	k.put(&httpConn{under: c, conn: c, made: time.Now()})
+	if k.c == nil || !c.deadline.IsZero() {
+		t.Fatalf("kept %v until %s", k.c, c.deadline)
+	}
+	k.c.idle.Stop()
+	if err := c.Close(); err != nil {
+		t.Fatal(err)
+	}
+	var none keptConn
+	none.put(&httpConn{under: c, conn: c, made: time.Now()})
+	if none.c != nil {
+		t.Error("a closed connection is kept")
+	}
+}
