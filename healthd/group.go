@@ -10,7 +10,7 @@ type part struct {
 	impact Impact
 	status Status
 	stale  bool   // its status would be another if only what was measured lately counted
-	steps  uint8  // how slow it is: a group, as slow as the slowest of its Need quickest checks
+	steps  uint8  // how slow it is: a group, as slow as the slowest of its Need quickest checks, of those that pass or warn
 	blame  *Check // the first of its gravest checks
 }
 
@@ -70,7 +70,7 @@ func together(group string, checks []Check) part {
 	var all, fresh tally
 	var paces [maxSteps + 1]int
 	p := part{impact: Inform}
-	members, need := 0, 1
+	members, need, well := 0, 1, 0
 	for i := range checks {
 		c := &checks[i]
 		if c.Group != group {
@@ -81,7 +81,10 @@ func together(group string, checks []Check) part {
 		p.impact = min(p.impact, c.Impact)
 		status := min(c.counts(), Fail)
 		all[status]++
-		paces[min(c.Verdict.Pace.Steps, maxSteps)]++
+		if c.Verdict.Status == Pass || c.Verdict.Status == Warn { // the others answer nobody
+			well++
+			paces[min(c.Verdict.Pace.Steps, maxSteps)]++
+		}
 		if c.Stale {
 			status = Unknown
 		}
@@ -93,7 +96,7 @@ func together(group string, checks []Check) part {
 	need = min(need, members)
 	p.status = all.status(need)
 	p.stale = fresh.status(need) != p.status
-	for quick := paces[0]; quick < need; quick += paces[p.steps] {
+	for quick := paces[0]; quick < min(need, well); quick += paces[p.steps] {
 		p.steps++
 	}
 	return p

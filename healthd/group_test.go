@@ -62,6 +62,9 @@ func TestGroupIsOneStepAndAsSlowAsWhatSuffices(t *testing.T) {
 		"all fail":            {[]Check{slow(1, 0, Fail), slow(1, 0, Fail)}, 75},
 		"a spare is slow":     {[]Check{slow(1, 0, Pass), slow(1, 3, Warn)}, 100},
 		"both are needed":     {[]Check{slow(2, 0, Pass), slow(1, 2, Warn)}, 50},
+		"the quick one fails": {[]Check{slow(1, 0, Fail), slow(1, 3, Warn)}, 25},
+		"it is not known":     {[]Check{slow(1, 0, Unknown), slow(1, 2, Warn)}, 50},
+		"one of two is there": {[]Check{slow(2, 0, Fail), slow(2, 1, Pass)}, 50},
 		"the quicker two are": {[]Check{slow(2, 3, Pass), slow(1, 1, Warn), slow(1, 2, Warn)}, 50},
 	} {
 		if got := (&Service{Checks: c.checks}).weight(); got != c.want {

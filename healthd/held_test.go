@@ -141,13 +141,16 @@ func TestHeldVerdictKeepsItsPromises(t *testing.T) {
 			if v.Status != Unknown && v.Status < v.Raw {
 				t.Fatalf("%s though rise and fall say %s", v.Status, v.Raw)
 			}
+			if v.Status < before.Status && o.Class.Status() > v.Status {
+				t.Fatalf("improved from %s to %s on an outcome that was %s", before.Status, v.Status, o.Class)
+			}
 			if v.Status < before.Status && !worsened.IsZero() && known.Sub(worsened) < rule.HoldDown {
 				t.Fatalf("improved to %s %s after it had worsened", v.Status, known.Sub(worsened))
 			}
 			if v.Status > before.Status && before.Status != Unknown {
 				worsened = known
 			}
-			if until, damped, waits := v.Waits(); waits != (v.Raw < v.Status) || waits && !until.After(known) || damped && !v.Flap.Damped {
+			if until, damped, waits := v.Waits(); waits != (v.Raw < v.Status) || waits && !until.After(known) && o.Class.Status() <= v.Raw || damped && !v.Flap.Damped {
 				t.Fatalf("waits %v until %s at %s: %+v", waits, until, known, v)
 			}
 			if (v.Failing.IsZero()) != (v.Streak.Fails == 0) || v.Streak.Fails > 1 && v.Failing != before.Failing {

@@ -18,7 +18,8 @@ const minAgreeing = 2
 // It counts once at least half of the siblings, and two, have reported the dependency as passing for one whole interval without a gap, each by
 // a probe that began after our first failure, with answers no older than two intervals; and once our own probe has failed again after that. So
 // whoever notices an outage of all first does not leave alone, nor does whoever notices its end last. It ends at once where they report so no
-// longer: silence is unknown, and what is unknown takes nobody out.
+// longer, for silence is unknown, and what is unknown takes nobody out; and once a probe of our own passes. A status that is held is
+// none of these: only what rise and fall say of our own probes counts.
 //
 // That holds of outages that come and go too, as long as the dependency works for three intervals in between. One that is up and down from probe to
 // probe may look to one host as if it alone were cut off.
@@ -38,7 +39,8 @@ func (s Sharing) Resume(counted bool, interval time.Duration, now time.Time) Sha
 
 // Step looks again at now: after an outcome, after an answer, and as time passes. There is one word for each sibling there is.
 func (s Sharing) Step(v Verdict, siblings []Word, interval time.Duration, now time.Time) Sharing {
-	if s.Counts && v.Status == Fail {
+	last := v.Last.Class.Status()
+	if s.Counts && v.raw() == Fail && last != Pass && last != Warn {
 		if enough(siblings, time.Time{}, interval, now) {
 			return Sharing{Agreed: s.Agreed, Counts: true}
 		}
@@ -53,7 +55,7 @@ func (s Sharing) Step(v Verdict, siblings []Word, interval time.Duration, now ti
 	if s.Agreed.IsZero() || s.Agreed.Before(v.Failing) {
 		s.Agreed = now
 	}
-	counts := v.Status == Fail && now.Sub(s.Agreed) >= interval && v.Last.Class.Status() == Fail && v.Last.At.After(s.Agreed)
+	counts := v.raw() == Fail && now.Sub(s.Agreed) >= interval && last == Fail && v.Last.At.After(s.Agreed)
 	return Sharing{Agreed: s.Agreed, Counts: counts}
 }
 

@@ -51,7 +51,9 @@ func TestSharedFailureCountsOnlyWhereSiblingsSeeItPass(t *testing.T) {
 		"our last probe is from before":      {Sharing{Agreed: t0.Add(time.Millisecond)}, failing(), []Word{word(Pass, 1, 2), word(Pass, 1, 2)}, false},
 		"our last probe passed":              {agreed, failing().Step(NewOutcome(t0, 0, OK, ""), Rule{}), []Word{pass, pass}, false},
 		"our last probe was not made":        {agreed, failing().Step(NewOutcome(t0, 0, OwnFault, ""), Rule{}), []Word{pass, pass}, false},
-		"it counted, and they still agree":   {Sharing{Counts: true}, failing().Step(NewOutcome(t0, 0, OK, ""), Rule{}), []Word{word(Pass, -9, 0), pass}, true},
+		"it counted, and they still agree":   {Sharing{Counts: true}, failing().Step(NewOutcome(t0, 0, OwnFault, ""), Rule{}), []Word{word(Pass, -9, 0), pass}, true},
+		"it counted, and our own passes":     {Sharing{Counts: true}, failing().Step(NewOutcome(t0, 0, OK, ""), Rule{}), []Word{word(Pass, -9, 0), pass}, false},
+		"only held, and fails once more":     {agreed, Verdict{Status: Fail, Raw: Pass, Failing: t0.Add(-4 * time.Second), Last: failing().Last}, []Word{pass, pass}, false},
 		"it counted, and they fail now":      {Sharing{Counts: true}, failing(), []Word{pass, fails}, false},
 		"it counted, and they are silent":    {Sharing{Counts: true}, failing(), []Word{silent, silent}, false},
 		"it counted before a restart":        {Sharing{Counts: true, Trust: t0.Add(4 * time.Second)}, failing(), nil, true},
@@ -258,6 +260,37 @@ func TestFailureOfOneHostTakesThatHostOut(t *testing.T) {
 }
 
 // A farm too small to tell whose fault it is degrades.
+// A shared outage has every host in Fail, held by the hold-down. It is over, and fewer lost probes than fall take nobody out for the rest of the hold.
+func TestHoldDownOfASharedOutageDoesNotReplaceFall(t *testing.T) {
+	rule := Rule{Rise: 2, Fall: 5, HoldDown: 5 * time.Minute}
+	const interval = 2 * time.Second
+	var v Verdict
+	var s Sharing
+	held := false
+	for i := range 150 {
+		at := t0.Add(time.Duration(i) * interval)
+		everywhere, class, seen := i >= 2 && i < 9, OK, Pass
+		if everywhere || i >= 20 && i < 23 {
+			class = Refused
+		}
+		if everywhere {
+			seen = Fail
+		}
+		v = v.Step(NewOutcome(at, 0, class, ""), rule)
+		said := Word{seen, at.Add(-time.Millisecond), at}
+		for _, later := range []time.Duration{0, interval / 2} {
+			s = s.Step(v, []Word{said, said, said, said}, interval, at.Add(later))
+		}
+		held = held || v.Status == Fail && i >= 20
+		if s.Counts {
+			t.Fatalf("out at probe %d: %+v", i, v)
+		}
+	}
+	if !held {
+		t.Error("nothing was held")
+	}
+}
+
 func TestTwoInstancesNeverBlameOneHost(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		f := newFarm(t, rapid.IntRange(1, 2).Draw(t, "hosts"))

@@ -56,7 +56,8 @@ func (v Verdict) Begin(rule Rule, now time.Time) Verdict {
 // changes no status. From Unknown the first good outcome decides, but Fail still takes Fall outcomes: one lost probe right after
 // a start must not take a server out.
 //
-// An improvement waits for the end of the hold-down and of damping, and comes with the next outcome after it. Nothing delays a change for the worse but Grace.
+// An improvement waits for the end of the hold-down and of damping, and comes with the next outcome after it that is as good as the new status: one that
+// fails improves nothing. Nothing delays a change for the worse but Grace.
 func (v Verdict) Step(o Outcome, rule Rule) Verdict {
 	v.Last = o
 	said := o.Class.Status()
@@ -75,7 +76,7 @@ func (v Verdict) Step(o Outcome, rule Rule) Verdict {
 	from := v.raw()
 	v.Raw = v.Streak.decide(from, rule)
 	v.Flap = v.Flap.step(from, v.Raw, at, rule.Damping)
-	v = v.settle(at, rule)
+	v = v.settle(said, at, rule)
 	switch {
 	case said != Fail:
 		v.Failing = time.Time{}
@@ -85,9 +86,9 @@ func (v Verdict) Step(o Outcome, rule Rule) Verdict {
 	return v
 }
 
-// settle makes the status what Raw is, unless that is better and has to wait.
-func (v Verdict) settle(at time.Time, rule Rule) Verdict {
-	if v.Raw == v.Status || v.Raw < v.Status && (v.Flap.Damped || pending(v.Held, at, rule.HoldDown)) {
+// settle makes the status what Raw is, unless that is better and has to wait, or is not what was said last.
+func (v Verdict) settle(said Status, at time.Time, rule Rule) Verdict {
+	if v.Raw == v.Status || v.Raw < v.Status && (said > v.Raw || v.Flap.Damped || pending(v.Held, at, rule.HoldDown)) {
 		return v
 	}
 	v.Held = time.Time{}
@@ -106,7 +107,8 @@ func (v Verdict) raw() Status {
 	return v.Raw
 }
 
-// Waits reports whether the verdict would be better if nothing held it, until when that may last at most, and whether it is for flapping.
+// Waits reports whether the verdict would be better if nothing held it, until when it is held at most, and whether it is for flapping. Where that is over,
+// it waits for one more good outcome.
 func (v Verdict) Waits() (until time.Time, damped, ok bool) {
 	if v.Raw == Unknown || v.Raw >= v.Status {
 		return time.Time{}, false, false
