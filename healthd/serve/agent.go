@@ -18,8 +18,8 @@ import (
 type AgentSettings struct {
 	Source  Source
 	Orders  Orders
-	Service string // whose word is given; with Send, for a caller that sends no name
-	Send    bool   // reads the name of a service first, from HAProxy's agent-send "NAME\n" or "NAME BACKEND/SERVER\n"
+	Service string // whose word is given, where not Send
+	Send    bool   // gives the word of the service whose name HAProxy's agent-send sends, "NAME\n" or "NAME BACKEND/SERVER\n", and no other
 	Limits  Limits
 
 	Weights   Weights       // nil: no weight is ever given
@@ -42,8 +42,8 @@ type Agent struct {
 }
 
 const (
-	readName  = 100 * time.Millisecond // for agent-send
-	agentCall = 500 * time.Millisecond // for one connection in all
+	readName  = 450 * time.Millisecond // for agent-send
+	agentCall = time.Second            // for one connection in all
 	maxUnread = 4 << 10                // of what a caller sent and we drain
 	maxSent   = 512                    // of agent-send
 	maxReason = 128
@@ -114,11 +114,16 @@ func (a *Agent) answer(c *conn) {
 	}
 	service, row := a.settings.Service, ""
 	if a.settings.Send {
-		service, row = nameFrom(c, service)
+		var ok bool
+		if service, row, ok = nameFrom(c); !ok { // another service's word might put this one out for good
+			a.settings.Answered("")
+			a.tellUnknown(" "+c.peer.String(), fmt.Errorf("%s sends no whole name of a service within %s, as agent-send \"NAME\\n\" does: it gets no answer and keeps its last word", c.peer, readName))
+			return
+		}
 	}
 	if _, known := a.settings.Source.Latest().Service(service); !known && service != "" {
 		a.settings.Answered("")
-		a.tellUnknown(service, c.peer.String())
+		a.tellUnknown(service, fmt.Errorf("%s asks for the service %q (agent-send), and there is none: it gets no answer and keeps its last word", c.peer, healthd.Line(service, 64)))
 		return // HAProxy keeps the last word that it heard
 	}
 	line, err := a.line(service, row, c.peer, time.Now())
@@ -145,35 +150,33 @@ func (a *Agent) answer(c *conn) {
 	}
 }
 
-// nameFrom reads the line that agent-send sends, or gives the default where none comes in time.
-func nameFrom(c *conn, service string) (name, row string) {
+// nameFrom reads the line that agent-send sends. It is ok only where the line came in time and was whole.
+func nameFrom(c *conn) (name, row string, ok bool) {
 	if err := c.SetReadDeadline(time.Now().Add(readName)); err != nil {
-		return service, ""
+		return "", "", false
 	}
 	line, err := bufio.NewReaderSize(io.LimitReader(c, maxSent), maxSent).ReadString('\n')
-	if derr := c.SetReadDeadline(time.Now().Add(agentCall)); derr != nil || err != nil {
-		return service, ""
+	if derr := c.SetReadDeadline(time.Now().Add(agentCall - readName)); derr != nil || err != nil {
+		return "", "", false
 	}
 	name, row, _ = strings.Cut(strings.TrimSpace(line), " ")
-	if name == "" {
-		return service, ""
-	}
-	return name, row
+	return name, row, name != ""
 }
 
-// tellUnknown reports each unknown name once, whatever other callers hear in between.
-func (a *Agent) tellUnknown(service, peer string) {
+// tellUnknown reports each name once that means nothing here, whatever other callers hear in between. The name of a caller that sent none is its
+// address after a space, which is in no name.
+func (a *Agent) tellUnknown(name string, err error) {
 	a.mu.Lock()
-	told := a.unknown[service] || len(a.unknown) >= maxTold
+	told := a.unknown[name] || len(a.unknown) >= maxTold
 	if !told {
 		if a.unknown == nil {
 			a.unknown = map[string]bool{}
 		}
-		a.unknown[service] = true
+		a.unknown[name] = true
 	}
 	a.mu.Unlock()
 	if !told {
-		a.settings.Problem(fmt.Errorf("%s asks for the service %q (agent-send), and there is none: it gets no answer and keeps its last word", peer, healthd.Line(service, 64)))
+		a.settings.Problem(err)
 	}
 }
 

@@ -114,20 +114,44 @@ func TestAgentChoosesTheServiceByWhatIsSent(t *testing.T) {
 	settle(b)
 	report(b, "api/app", healthd.Refused, 3)
 	address := agent(t, AgentSettings{Source: b, Orders: b, Service: "web", Send: true})()
-	none := agent(t, AgentSettings{Source: b, Orders: b, Send: true})()
-	for name, c := range map[string]struct{ address, send, want string }{
-		"by name":                {address, "api\n", "down #app: seen refused\n"},
-		"with carriage return":   {address, "api\r\n", "down #app: seen refused\n"},
-		"with its row":           {address, "api api/w1\n", "down #app: seen refused\n"},
-		"silence is the default": {address, "", "up\n"},
-		"half a line":            {address, "ap", "up\n"},
-		"unknown":                {address, "nobody\n", ""},
-		"more than a line":       {address, "web\n" + strings.Repeat("x", 3000), "up\n"},
-		"no default":             {none, "", ""},
+	for name, c := range map[string]struct{ send, want string }{
+		"by name":              {"api\n", "down #app: seen refused\n"},
+		"with carriage return": {"api\r\n", "down #app: seen refused\n"},
+		"with its row":         {"api api/w1\n", "down #app: seen refused\n"},
+		"nothing":              {"", ""},
+		"an empty line":        {"\n", ""},
+		"half a line":          {"web", ""}, // whose, if more were to come, nobody knows
+		"unknown":              {"nobody\n", ""},
+		"more than a line":     {"web\n" + strings.Repeat("x", 3000), "up\n"},
 	} {
-		if got := hear(t, c.address, "127.0.0.1", c.send); got != c.want {
+		if got := hear(t, address, "127.0.0.1", c.send); got != c.want {
 			t.Errorf("%s: %q, want %q", name, got, c.want)
 		}
+	}
+}
+
+// A busy HAProxy sends late; another service's word would put the server out for as long as that one fails.
+func TestALateNameIsWaitedForAndNeverTakenForAnother(t *testing.T) {
+	b := board(t)
+	settle(b)
+	report(b, "web/app", healthd.Refused, 3)
+	problems := make(chan error, 10)
+	address := agent(t, AgentSettings{Source: b, Orders: b, Service: "web", Send: true, Problem: func(err error) { problems <- err }})()
+	for late, want := range map[time.Duration]string{readName / 3: "up\n", 2 * readName: ""} {
+		c, err := net.Dial("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		<-time.After(late)
+		_, _ = io.WriteString(c, "api\n") // refused or not: it is too late
+		if said, _ := io.ReadAll(c); string(said) != want {
+			t.Errorf("api sent after %s hears %q, want %q", late, said, want)
+		}
+	}
+	hear(t, address, "127.0.0.1", "")
+	if err := <-problems; len(problems) != 0 || !strings.Contains(err.Error(), "127.0.0.1 sends no whole name") {
+		t.Errorf("told %v and %d more", err, len(problems))
 	}
 }
 
@@ -269,6 +293,9 @@ func TestAgentEndsACallerThatNeverCloses(t *testing.T) {
 	}
 	defer c.Close()
 	start := time.Now()
+	if _, err := io.WriteString(c, "web\n"); err != nil {
+		t.Fatal(err)
+	}
 	if said, err := io.ReadAll(c); string(said) != "up\n" || err != nil {
 		t.Errorf("%q, %v", said, err)
 	}

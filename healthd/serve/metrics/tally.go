@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -32,15 +33,29 @@ func newTally() *tally {
 }
 
 func (t *tally) answered(line string) {
-	word := "none"
-	if fields := strings.Fields(line); len(fields) > 0 {
-		word = fields[0]
-	}
+	word := wordOf(line)
 	n, ok := t.words[word]
 	if !ok {
 		n = t.words["other"]
 	}
 	n.Add(1)
+}
+
+// wordOf is the word an answer counts as: what it has the balancer do. A weight of 0 is a drain, whatever the health beside it, and
+// another weight says nothing of its own.
+func wordOf(line string) string {
+	said, _, _ := strings.Cut(line, "#") // a reason may hold any word
+	fields := strings.Fields(said)
+	if len(fields) == 0 {
+		return "none"
+	}
+	if slices.Contains(fields, "0%") {
+		return "drain"
+	}
+	if strings.HasSuffix(fields[0], "%") && len(fields) > 1 {
+		return fields[1]
+	}
+	return fields[0]
 }
 
 // of is the count of one check, nil for one that the state does not know.
