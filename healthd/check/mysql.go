@@ -24,7 +24,7 @@ var mysqlKind = Kind{
 	Target:      Option{Doc: "DSN: user:password@tcp(127.0.0.1:3306)/db, or @unix(/run/mysqld/mysqld.sock)/db", Type: Text, Secret: true},
 	Measurement: "responseTime",
 	Example:     `{mysql: "probe@tcp(127.0.0.1:3306)/", role: replica, lag_warn: 10s}`,
-	Options: sqlOptions("SQL that must give at least one row; it should read only", append([]Option{
+	Options: sqlOptions("it takes the right SLAVE MONITOR of MariaDB, REPLICATION CLIENT of MySQL", "SQL that must give at least one row; it should read only", append([]Option{
 		{Key: "galera", Doc: "whether it must be a ready member of a Galera cluster (wsrep_ready)", Type: Bool, Default: []string{"false"}},
 		tlsOption,
 	}, tlsOptions...)...),

@@ -24,7 +24,7 @@ var postgresKind = Kind{
 	Target:      Option{Doc: "DSN, as a URL or as key=value; sslmode and the rest as in libpq", Type: Text, Secret: true},
 	Measurement: "responseTime",
 	Example:     `{postgres: "host=127.0.0.1 user=probe dbname=orders", role: replica, lag_warn: 10s, lag_fail: 5m}`,
-	Options:     sqlOptions("SQL that must give at least one row; it should read only"),
+	Options:     sqlOptions("it takes the role pg_monitor, and a silent primary is noticed after half of the replica's wal_receiver_timeout", "SQL that must give at least one row; it should read only"),
 	New: func(s Settings) (Probe, error) {
 		p := &postgres{dsn: s.Target(), rules: newSQLRules(s)}
 		if err := errors.Join(p.rules.validate(), p.validate()); err != nil {
@@ -40,16 +40,27 @@ type postgres struct {
 	caught time.Time // when a probe last saw everything received replayed
 }
 
-// validate reads the DSN. The driver's error is not shown: it may hold the password.
-func (p *postgres) validate() error {
+// read reads the DSN, and the files and the environment it leans on. The driver's error is not shown: it may hold the password.
+func (p *postgres) read() (*pgconn.Config, error) {
 	config, err := pgconn.ParseConfig(p.dsn)
 	if err != nil {
-		return KeyError{"", errors.New("is no DSN that postgres understands, such as postgres://user:password@127.0.0.1:5432/db?sslmode=require, or a file that it names cannot be read")}
+		return nil, errors.New("is no DSN that postgres understands, such as postgres://user:password@127.0.0.1:5432/db?sslmode=require, or a file that it names cannot be read")
 	}
-	for _, end := range append([]*pgconn.FallbackConfig{{Host: config.Host}}, config.Fallbacks...) {
-		if addr, err := netip.ParseAddr(end.Host); err == nil && Forbidden(addr) {
-			return KeyError{"", forbiddenError{addr}}
+	for _, end := range config.Fallbacks { // the same host with and without TLS, or another host
+		if end.Host != config.Host || end.Port != config.Port {
+			return nil, errors.New("names several hosts; a check asks one, so that it can tell which is ill")
 		}
+	}
+	return config, nil
+}
+
+func (p *postgres) validate() error {
+	config, err := p.read()
+	if err != nil {
+		return KeyError{"", err}
+	}
+	if addr, err := netip.ParseAddr(config.Host); err == nil && Forbidden(addr) {
+		return KeyError{"", forbiddenError{addr}}
 	}
 	return nil
 }
@@ -58,9 +69,9 @@ func (p *postgres) probe(ctx context.Context) healthd.Outcome {
 	start := time.Now()
 	w := newWire(ctx)
 	defer w.cut()
-	config, err := pgconn.ParseConfig(p.dsn) // anew, for the files it names may have changed
+	config, err := p.read() // anew, for the files it names may have changed
 	if err != nil {
-		return healthd.NewOutcome(start, time.Since(start), healthd.OwnFault, "a file that the DSN names cannot be read")
+		return healthd.NewOutcome(start, time.Since(start), healthd.OwnFault, "the DSN "+err.Error())
 	}
 	config.DialFunc = w.dial
 	config.LookupFunc = func(_ context.Context, host string) ([]string, error) { return []string{host}, nil } // our dialer resolves
@@ -82,11 +93,6 @@ func (p *postgres) probe(ctx context.Context) healthd.Outcome {
 	return p.rules.outcome(start, seen)
 }
 
-// postgresState asks for the role, whether a receiver of the primary's log is connected, whether all of what it received is replayed,
-// and the age of the last transaction replayed. That age alone would grow while nothing is written at the primary.
-const postgresState = `SELECT pg_is_in_recovery(), EXISTS (SELECT FROM pg_stat_wal_receiver),
-	coalesce(pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn(), false), extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp())`
-
 func (p *postgres) ask(ctx context.Context, conn *pgconn.PgConn) (sqlState, error) {
 	var seen sqlState
 	if p.rules.asksState() {
@@ -94,8 +100,8 @@ func (p *postgres) ask(ctx context.Context, conn *pgconn.PgConn) (sqlState, erro
 		if err != nil {
 			return seen, err
 		}
-		if len(row) != 4 {
-			return seen, wrongAnswer("its state is not of four columns")
+		if len(row) != postgresColumns {
+			return seen, wrongAnswer("its state is not of the columns that were asked for")
 		}
 		seen = p.state(row, time.Now())
 	}
@@ -110,31 +116,6 @@ func (p *postgres) ask(ctx context.Context, conn *pgconn.PgConn) (sqlState, erro
 		return seen, err
 	}
 	return seen, nil
-}
-
-// state reads a row of postgresState. Replay lags by the age of the last transaction replayed, but by no more than the time since
-// everything received was seen replayed: after a quiet night the first new transaction would else look a night late.
-func (p *postgres) state(row []string, now time.Time) (seen sqlState) {
-	seen.role = map[string]string{"t": "replica", "f": "primary"}[row[0]]
-	if seen.role != "replica" {
-		p.caught = time.Time{}
-		return seen
-	}
-	receiving, replayed := row[1] == "t", row[2] == "t"
-	if receiving && replayed {
-		p.caught = now
-		seen.lagKnown = true
-		return seen
-	}
-	age, err := time.ParseDuration(row[3] + "s")
-	seen.lag, seen.lagKnown = max(age, 0), err == nil
-	if !receiving {
-		seen.broken = "no connection to its primary"
-		p.caught = time.Time{} // what is not received is not known to be replayed
-	} else if since := now.Sub(p.caught); !p.caught.IsZero() && (!seen.lagKnown || since < seen.lag) {
-		seen.lag, seen.lagKnown = since, true
-	}
-	return seen
 }
 
 // postgresRow is the first row of a single statement; nil: there is none.

@@ -5,7 +5,9 @@ package check
 import (
 	"fmt"
 	"net"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -28,13 +30,13 @@ func startPostgres(t *testing.T) *realServer {
 }
 
 // follow starts a streaming replica.
-func follow(t *testing.T, primary *realServer) *realServer {
+func follow(t *testing.T, primary *realServer, more ...string) *realServer {
 	t.Helper()
 	host, port, _ := net.SplitHostPort(primary.address)
 	from := fmt.Sprintf("host=%s port=%s user=postgres password=%s", host, port, planted)
 	return recipe{program: "postgres", quit: 3,
 		prepare: [][]string{{"pg_basebackup", "-D", "{dir}/data", "-R", "-d", from, "-c", "fast", "-X", "stream", "--no-sync"}},
-		args:    []string{"-D", "{dir}/data", "-p", "{port}", "-k", "{dir}", "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "wal_retrieve_retry_interval=200ms"}}.start(t)
+		args:    append([]string{"-D", "{dir}/data", "-p", "{port}", "-k", "{dir}", "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "wal_retrieve_retry_interval=200ms"}, more...)}.start(t)
 }
 
 func postgresURL(address, user, password string) string {
@@ -57,7 +59,7 @@ func tell(t *testing.T, s *realServer, sql string) {
 func TestPostgresAgainstTheRealServer(t *testing.T) {
 	t.Parallel()
 	primary := startPostgres(t)
-	tell(t, primary, "CREATE ROLE probe LOGIN PASSWORD '"+planted+"'; CREATE TABLE orders (n int)")
+	tell(t, primary, "CREATE ROLE probe LOGIN PASSWORD '"+planted+"'; GRANT pg_monitor TO probe; CREATE ROLE bare LOGIN PASSWORD '"+planted+"'; CREATE TABLE orders (n int)")
 	replica := follow(t, primary)
 	up, other := postgresURL(primary.address, "probe", planted), postgresURL(replica.address, "probe", planted)
 	replica.answers(t, "postgres", other, options{"role": {"replica"}}, healthd.OK)
@@ -81,6 +83,8 @@ func TestPostgresAgainstTheRealServer(t *testing.T) {
 		"not a replica":     {up, options{"role": {"replica"}}, healthd.WrongAnswer, "role primary, expected replica"},
 		"replica":           {other, options{"role": {"replica"}, "lag_warn": {"1s"}}, healthd.OK, "role replica, lag 0.0 s"},
 		"not a primary":     {other, options{"role": {"primary"}}, healthd.WrongAnswer, "role replica, expected primary"},
+		"hidden lag":        {postgresURL(replica.address, "bare", planted), options{"lag_fail": {"1s"}}, healthd.Degraded, "role replica, whether anything is received cannot be seen without the role pg_monitor, lag unknown"},
+		"hidden, no lag":    {postgresURL(replica.address, "bare", planted), options{"role": {"replica"}}, healthd.OK, "role replica"},
 		"lag of a primary":  {up, options{"lag_fail": {"1s"}}, healthd.OK, "role primary"},
 		"wrong password":    {up + "?password=" + planted + "x", nil, healthd.WrongAnswer, `password authentication failed for user "probe" (SQLSTATE 28P01)`},
 		"no such database":  {strings.Replace(up, "/postgres", "/nothing", 1), nil, healthd.WrongAnswer, `database "nothing" does not exist`},
@@ -135,9 +139,54 @@ func replicaLags(t *testing.T, primary, replica *realServer, target string) {
 		o := p(t.Context())
 		return o.Class == healthd.WrongAnswer && strings.Contains(o.Detail, "no connection to its primary"), o.Detail
 	})
+	judge(t, "postgres", map[string]seen{"beyond any lag": {target, options{"lag_fail": {"1h"}}, healthd.WrongAnswer, "no connection to its primary, so its lag grows beyond 1h0m0s"}})
 	if o := probe(t, "postgres", target, nil, 5*time.Second); o.Class != healthd.OK {
 		t.Errorf("it answers all the same, yet %s: %q", o.Class, o.Detail)
 	}
+}
+
+// A walsender that stands brings nothing, though its connection is there and all that came is replayed.
+func TestPostgresSilenceOfThePrimaryIsLag(t *testing.T) {
+	t.Parallel()
+	primary := startPostgres(t)
+	replica := follow(t, primary, "-c", "wal_receiver_timeout=10s") // it asks for a keepalive each 5 s
+	target := postgresURL(replica.address, "postgres", planted)
+	conn, err := pgconn.Connect(t.Context(), postgresURL(primary.address, "postgres", planted))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(t.Context())
+	replica.answers(t, "postgres", target, options{"role": {"replica"}}, healthd.OK)
+	late := options{"lag_warn": {"1ms"}, "lag_fail": {"4s"}}
+	replica.answers(t, "postgres", target, late, healthd.OK)
+	start := time.Now()
+	replica.up(t, "an idle primary", func() (bool, string) {
+		if o := probe(t, "postgres", target, late, 5*time.Second); o.Class != healthd.OK || o.Detail != "role replica, lag 0.0 s" {
+			t.Fatalf("beside an idle primary: %s: %q", o.Class, o.Detail)
+		}
+		return time.Since(start) > 11*time.Second, "" // two keepalives
+	})
+	row, err := postgresRow(t.Context(), conn, "SELECT pid FROM pg_stat_replication")
+	if err != nil || len(row) != 1 {
+		t.Fatal(row, err)
+	}
+	sender, err := strconv.Atoi(row[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(sender, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = syscall.Kill(sender, syscall.SIGCONT) }() // it may have ended
+	tell(t, primary, "CREATE TABLE unseen (n int)")
+	replica.up(t, "silence beyond lag_fail", func() (bool, string) {
+		o := probe(t, "postgres", target, late, 5*time.Second)
+		return o.Class == healthd.WrongAnswer && strings.HasPrefix(o.Detail, "role replica, lag ") && strings.HasSuffix(o.Detail, "s, at most 4s"), o.Detail
+	})
+	if err := syscall.Kill(sender, syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	replica.answers(t, "postgres", target, late, healthd.OK)
 }
 
 func TestPostgresMeetsStrangers(t *testing.T) {
@@ -149,20 +198,27 @@ func TestPostgresMeetsStrangers(t *testing.T) {
 func TestPostgresLagIsHonest(t *testing.T) {
 	now := time.Now()
 	for name, c := range map[string]struct {
-		row    [4]string // in recovery, receiving, all replayed, age
+		row    [6]string // in recovery, receiver, all replayed, age, silence, timeout
 		caught time.Duration
 		want   string
 	}{
-		"primary":                     {[4]string{"f", "f", "f", ""}, 0, "primary"},
-		"idle since yesterday":        {[4]string{"t", "t", "t", "86400"}, 0, "replica lag 0s true"},
-		"first write after a night":   {[4]string{"t", "t", "f", "28800"}, 2 * time.Second, "replica lag 2s true"},
-		"steady lag":                  {[4]string{"t", "t", "f", "3.5"}, time.Hour, "replica lag 3.5s true"},
-		"first probe meets lag":       {[4]string{"t", "t", "f", "42"}, 0, "replica lag 42s true"},
-		"nothing replayed yet":        {[4]string{"t", "t", "f", ""}, 0, "replica lag 0s false"},
-		"clock behind":                {[4]string{"t", "t", "f", "-3"}, 0, "replica lag 0s true"},
-		"cut off, all replayed":       {[4]string{"t", "f", "t", "60"}, time.Second, "replica lag 1m0s true no connection to its primary"},
-		"cut off, of the archive":     {[4]string{"t", "f", "f", "60"}, 0, "replica lag 1m0s true no connection to its primary"},
-		"an answer that is no number": {[4]string{"t", "t", "f", "NaN"}, 0, "replica lag 0s false"},
+		"primary":                     {[6]string{"f", "none", "f", "", "", "60000"}, 0, "primary"},
+		"idle since yesterday":        {[6]string{"t", "streaming", "t", "86400", "29.9", "60000"}, 0, "replica lag 0s true"},
+		"idle, a keepalive is late":   {[6]string{"t", "streaming", "t", "86400", "31.9", "60000"}, 0, "replica lag 0s true"},
+		"silent":                      {[6]string{"t", "streaming", "t", "86400", "33", "60000"}, 0, "replica lag 33s true"},
+		"silent and replaying":        {[6]string{"t", "streaming", "f", "50", "33", "60000"}, 0, "replica lag 50s true"},
+		"silence that says nothing":   {[6]string{"t", "streaming", "t", "86400", "3600", "0"}, 0, "replica lag 0s true"},
+		"first write after a night":   {[6]string{"t", "streaming", "f", "28800", "0", "60000"}, 2 * time.Second, "replica lag 2s true"},
+		"steady lag":                  {[6]string{"t", "streaming", "f", "3.5", "0", "60000"}, time.Hour, "replica lag 3.5s true"},
+		"first probe meets lag":       {[6]string{"t", "streaming", "f", "42", "0", "60000"}, 0, "replica lag 42s true"},
+		"nothing replayed yet":        {[6]string{"t", "streaming", "f", "", "0", "60000"}, 0, "replica lag 0s false"},
+		"clock behind":                {[6]string{"t", "streaming", "f", "-3", "0", "60000"}, 0, "replica lag 0s true"},
+		"cut off, all replayed":       {[6]string{"t", "none", "t", "60", "", "60000"}, time.Second, "replica lag 1m0s true no connection to its primary"},
+		"cut off, of the archive":     {[6]string{"t", "none", "f", "60", "", "60000"}, 0, "replica lag 1m0s true no connection to its primary"},
+		"waits for its primary":       {[6]string{"t", "waiting", "t", "60", "0", "60000"}, 0, "replica lag 1m0s true no connection to its primary"},
+		"hidden":                      {[6]string{"t", "hidden", "t", "60", "", "60000"}, 0, "replica lag 0s false"},
+		"hidden, yet it lags":         {[6]string{"t", "hidden", "f", "60", "", "60000"}, 0, "replica lag 1m0s true"},
+		"an answer that is no number": {[6]string{"t", "streaming", "f", "NaN", "0", "60000"}, 0, "replica lag 0s false"},
 	} {
 		p := &postgres{}
 		if c.caught != 0 {
@@ -189,7 +245,8 @@ func TestPostgresSettingsAreValidated(t *testing.T) {
 		"an unknown sslmode":       {"host=h password=" + planted + " sslmode=perhaps", nil, "is no DSN"},
 		"a key without value":      {"host=h password=" + planted + " what", nil, "is no DSN"},
 		"metadata":                 {"host=169.254.169.254 password=" + planted, nil, "no check may reach"},
-		"metadata, second":         {"host=127.0.0.1,169.254.169.254 password=" + planted, nil, "no check may reach"},
+		"several hosts":            {"host=127.0.0.1,127.0.0.2 password=" + planted, nil, "names several hosts"},
+		"several hosts of a URL":   {"postgres://probe:" + planted + "@127.0.0.1:1,127.0.0.1:2/db", nil, "names several hosts"},
 		"a warning that never was": {"host=h", options{"lag_warn": {"2s"}, "lag_fail": {"1s"}}, "never warn"},
 		"lag of a primary":         {"host=h", options{"lag_warn": {"2s"}, "role": {"primary"}}, "has no lag"},
 	} {

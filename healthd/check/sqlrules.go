@@ -15,12 +15,12 @@ import (
 // maxSQLRows is how many rows of a query are read; one is enough to pass.
 const maxSQLRows = 1000
 
-// sqlOptions are the keys of a SQL database. The doc is that of query.
-func sqlOptions(query string, more ...Option) []Option {
+// sqlOptions are the keys of a SQL database. The docs are those of the right that it takes to see lag, and of query.
+func sqlOptions(right, query string, more ...Option) []Option {
 	return slices.Concat([]Option{
 		{Key: "role", Doc: "what it must be; a replica must also be connected to its primary", Type: Word, Words: []string{"primary", "replica"}},
-		{Key: "lag_warn", Doc: "replication lag of a replica that warns", Type: Duration, Min: 0.001, Max: 1e6},
-		{Key: "lag_fail", Doc: "replication lag of a replica that fails", Type: Duration, Min: 0.001, Max: 1e6},
+		{Key: "lag_warn", Doc: "replication lag of a replica that warns; " + right, Type: Duration, Min: 0.001, Max: 1e6},
+		{Key: "lag_fail", Doc: "replication lag of a replica that fails, as does one that is not replicating; " + right, Type: Duration, Min: 0.001, Max: 1e6},
 		{Key: "query", Doc: query, Type: Text},
 	}, more)
 }
