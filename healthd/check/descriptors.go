@@ -93,7 +93,10 @@ func parseFileNr(text string) (descriptorUse, error) {
 
 // descriptors gives the use of each process that is meant.
 func (q processQuery) descriptors(ctx context.Context) ([]descriptorUse, error) {
-	found, err := q.find(ctx)
+	found, blind, err := q.find(ctx)
+	if _, lost := errors.AsType[processLost](err); lost && blind != nil {
+		return nil, blind
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -114,6 +117,9 @@ func (q processQuery) descriptors(ctx context.Context) ([]descriptorUse, error) 
 			use.who = fmt.Sprintf("%s %d", q.name, p.pid)
 			all = append(all, use)
 		}
+	}
+	if len(all) == 0 && blind != nil {
+		return nil, blind
 	}
 	if len(all) == 0 {
 		return nil, processLost("no " + q.name + " is running")

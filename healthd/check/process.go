@@ -36,9 +36,12 @@ var processKind = Kind{
 		return func(ctx context.Context) healthd.Outcome {
 			start := time.Now()
 			why := ""
-			all, err := q.find(ctx)
+			all, blind, err := q.find(ctx)
 			if lost, ok := errors.AsType[processLost](err); ok {
 				err, why = nil, string(lost)
+			}
+			if err == nil && running(all) < least {
+				err = blind
 			}
 			if err != nil {
 				return notSeen(ctx, start, err)

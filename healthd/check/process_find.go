@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"os/user"
 	"path/filepath"
 	"slices"
@@ -27,13 +28,23 @@ var processOptions = []Option{
 }
 
 // processQuery says which processes are meant.
-type processQuery struct{ name, pidFile, args, user, proc string }
+type processQuery struct {
+	name, pidFile, args, user, proc string
+
+	files *patient[fileText] // reads pidFile, which may be on a file system that hangs
+}
+
+// fileText is what a file holds.
+type fileText struct {
+	raw []byte
+	err error
+}
 
 func processQueryOf(s Settings, name string) (processQuery, error) {
 	if strings.ContainsRune(name, '/') {
 		return processQuery{}, fmt.Errorf("%q is a path; give the program's name, %s", healthd.Line(name, 80), filepath.Base(name))
 	}
-	return processQuery{name, s.Text("pid_file"), s.Text("args"), s.Text("user"), s.Text("proc")}, nil
+	return processQuery{name, s.Text("pid_file"), s.Text("args"), s.Text("user"), s.Text("proc"), &patient[fileText]{}}, nil
 }
 
 // processID names a process for ever: the kernel uses a number again, but not with the same time of start, in ticks since boot.
@@ -58,47 +69,60 @@ type processLost string
 
 func (p processLost) Error() string { return string(p) }
 
-// find gives the processes that are meant. One that ends while it is looked at is left out.
-func (q processQuery) find(ctx context.Context) ([]process, error) {
+// find gives the processes that are meant. One that ends while it is looked at is left out. Blind is why there may be others that are not seen.
+func (q processQuery) find(ctx context.Context) (found []process, blind, err error) {
 	host, err := procfs.NewFS(q.proc)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	uid, err := q.uid()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
+	}
+	hidden := q.hidden()
+	if uid != strconv.Itoa(os.Geteuid()) { // our own are never hidden
+		blind = hidden
 	}
 	if q.pidFile != "" {
-		return q.findByFile(host, uid)
+		found, err = q.findByFile(ctx, host, uid)
+		if blind != nil && errors.Is(err, fs.ErrPermission) {
+			err = blind
+		}
+		return found, blind, err
 	}
 	all, err := host.AllProcs()
 	if err != nil {
-		return nil, fmt.Errorf("list the processes: %w", err)
+		return nil, nil, fmt.Errorf("list the processes: %w", err)
 	}
-	var found []process
 	for _, p := range all {
 		if err := ctx.Err(); err != nil {
-			return nil, fmt.Errorf("list the processes: %w", err)
+			return nil, nil, fmt.Errorf("list the processes: %w", err)
 		}
-		if match, err := q.match(p, uid); err == nil {
+		match, err := q.match(p, uid)
+		switch {
+		case err == nil:
 			found = append(found, match...)
-		} else if !gone(err) {
-			return nil, err
+		case gone(err), hidden != nil && errors.Is(err, fs.ErrPermission):
+		default:
+			return nil, nil, err
 		}
 	}
 	slices.SortFunc(found, func(a, b process) int { return a.pid - b.pid })
-	return found, nil
+	return found, blind, nil
 }
 
-func (q processQuery) findByFile(host procfs.FS, uid string) ([]process, error) {
-	raw, err := readSmall(q.pidFile)
-	if errors.Is(err, fs.ErrNotExist) {
+func (q processQuery) findByFile(ctx context.Context, host procfs.FS, uid string) ([]process, error) {
+	text, err := q.files.call(ctx, func() (f fileText) { f.raw, f.err = readSmall(q.pidFile); return f })
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", q.pidFile, err)
+	}
+	if errors.Is(text.err, fs.ErrNotExist) {
 		return nil, processLost("no " + q.name + " is running: there is no " + q.pidFile)
 	}
-	if err != nil {
-		return nil, err
+	if text.err != nil {
+		return nil, text.err
 	}
-	pid, err := parsePID(string(raw))
+	pid, err := parsePID(string(text.raw))
 	if err != nil {
 		return nil, processLost(q.pidFile + ": " + err.Error())
 	}

@@ -1,6 +1,7 @@
 package check
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/lbmedic/lbmedic/healthd"
+	"github.com/lbmedic/lbmedic/internal/peer/peertest"
 )
 
 // sleepAs copies sleep under a name of its own, so that nobody else's processes are counted.
@@ -89,6 +91,77 @@ func TestProcessesAreCounted(t *testing.T) {
 	}
 	until(t, second.Process.Pid, "Z") // nobody has waited for it yet
 	sees(t, probe(), healthd.WrongAnswer, fmt.Sprintf("no %s is running; %s ended, but nobody asked how: zombies (%d)", name, name, second.Process.Pid))
+}
+
+// Under hidepid nobody's absence is seen, and nobody is accused of it.
+func TestProcessesThatAreHiddenAreNotMissed(t *testing.T) {
+	peertest.Root(t)
+	dir, err := os.MkdirTemp("", "lbm") // where others may look, as t.TempDir is not
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	proc, file := filepath.Join(dir, "proc"), filepath.Join(dir, "pid")
+	name := fmt.Sprintf("lbmh%d", os.Getpid())
+	hidden := sleeper(t, sleepAs(t, name))
+	until(t, hidden.Process.Pid, "S")
+	write(t, file, strconv.Itoa(hidden.Process.Pid))
+	if err := errors.Join(os.Chmod(dir, 0o755), os.Chmod(file, 0o644), os.Mkdir(proc, 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	for _, hidepid := range []string{"1", "2"} {
+		if err := syscall.Mount("proc", proc, "proc", 0, "hidepid="+hidepid); err != nil {
+			t.Skipf("mount proc: %v", err)
+		}
+		for _, o := range []options{{}, {"pid_file": {file}}} {
+			o["proc"] = []string{proc}
+			sees(t, asNobody(t, "process", name, o), healthd.OwnFault, "hides the processes of other users (hidepid)")
+			sees(t, prober(t, "process", []string{name}, o)(), healthd.OK, "1 "+name) // as root
+			o["name"] = []string{name}
+			sees(t, asNobody(t, "descriptors", "process", o), healthd.OwnFault, "hides the processes of other users (hidepid)")
+		}
+		sees(t, asNobody(t, "process", name, options{"proc": {proc}, "user": {"65534"}}), healthd.WrongAnswer, "no "+name+" is running")
+		if err := syscall.Unmount(proc, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	sees(t, asNobody(t, "process", name, nil), healthd.OK, "1 "+name) // where nothing is hidden
+}
+
+// asNobody makes one probe on a thread that has given up root, and ends with it.
+func asNobody(t *testing.T, kind, target string, o options) healthd.Outcome {
+	t.Helper()
+	p, err := New(kind, []string{target}, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan healthd.Outcome)
+	go func() {
+		defer close(done)
+		runtime.LockOSThread()
+		const nobody = 65534
+		for call, args := range map[uintptr][3]uintptr{syscall.SYS_SETGROUPS: {}, syscall.SYS_SETRESGID: {nobody, nobody, nobody}} {
+			if _, _, errno := syscall.RawSyscall(call, args[0], args[1], args[2]); errno != 0 {
+				t.Error(errno)
+				return
+			}
+		}
+		if _, _, errno := syscall.RawSyscall(syscall.SYS_SETRESUID, nobody, nobody, nobody); errno != 0 {
+			t.Error(errno)
+			return
+		}
+		done <- p(t.Context())
+	}()
+	return <-done
+}
+
+func TestHidepidIsReadFromTheMounts(t *testing.T) {
+	for options, want := range map[string]bool{"rw": false, "rw,hidepid=invisible": true, "rw,hidepid=2,gid=7": true, "rw,gid=7,hidepid=0": false, "rw,hidepid=off": false} {
+		mounts := "22 1 0:20 / /sys rw shared:7 - sysfs sysfs rw\n23 28 0:21 / /proc rw,nosuid - proc proc " + options + "\n"
+		if hidesProcesses(mounts, "/proc") != want || hidesProcesses(mounts, "/host/proc") {
+			t.Errorf("%s is not %v", options, want)
+		}
+	}
 }
 
 func TestALongNameIsToldFromItsBeginning(t *testing.T) {
