@@ -213,6 +213,20 @@ func TestRestartInterruptsWhatIsConsecutive(t *testing.T) {
 	}
 }
 
+// What passed before a restart may be dead since: it has no grace in which it would pass whatever is measured.
+func TestNoGraceForWhatPassedBefore(t *testing.T) {
+	rule := Rule{Grace: time.Minute}
+	for status, want := range map[Status]Status{Unknown: Unknown, Pass: Fail, Warn: Fail, Fail: Fail} {
+		v := Verdict{Status: status}.resumed().Begin(rule, t0)
+		for i := range 3 {
+			v = v.Step(NewOutcome(t0.Add(time.Duration(i)*time.Second), 0, Refused, ""), rule)
+		}
+		if v.Status != want || (v.Grace.IsZero()) != (status == Pass || status == Warn) {
+			t.Errorf("from %s to %s, grace until %s", status, v.Status, v.Grace)
+		}
+	}
+}
+
 func TestAgeOfAVerdict(t *testing.T) {
 	for name, c := range map[string]struct {
 		measured time.Time

@@ -7,9 +7,10 @@ import (
 )
 
 // Restart gives the snapshot to begin with: the services and checks of fresh, with what old knew about those of the same name, kind and target,
-// all marked stale. Old counts only if it is at most MaxStale old; nil is no snapshot. The instance is that of fresh; generations go on where old's ended.
+// all marked stale. Old counts only if it is at most MaxStale old, and not from before another boot of the host, which stopped what was measured; nil is
+// no snapshot. The instance is that of fresh; generations go on where old's ended.
 func Restart(fresh, old *Snapshot, now time.Time) *Snapshot {
-	if old == nil || old.Age(now) > MaxStale {
+	if old == nil || old.Age(now) > MaxStale || old.Boot != "" && fresh.Boot != "" && old.Boot != fresh.Boot {
 		old = &Snapshot{}
 	}
 	return carry(fresh, old, func(string, string) bool { return false }, now)

@@ -14,8 +14,9 @@ const MaxStale = 60 * time.Second
 
 // Snapshot is everything known at one moment. It is never modified once published; Update and the others make a new one.
 type Snapshot struct {
-	Instance   string    `json:"instance"`   // names one run of the sidecar, so that a restart is noticed
-	Generation uint64    `json:"generation"` // grows with each change of a verdict, an order or a mark of staleness
+	Instance   string    `json:"instance"`       // names one run of the sidecar, so that a restart is noticed
+	Boot       string    `json:"boot,omitempty"` // names the boot of its host; empty: not known
+	Generation uint64    `json:"generation"`     // grows with each change of a verdict, an order or a mark of staleness
 	At         time.Time `json:"at"`
 	Services   []Service `json:"services"` // by name
 }

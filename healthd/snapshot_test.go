@@ -218,6 +218,15 @@ func TestRestartForgetsWhatIsTooOldOrFromTheFuture(t *testing.T) {
 			t.Errorf("%s: %s", name, status(t, s, "web"))
 		}
 	}
+	for name, c := range map[string]struct{ before, now, want string }{
+		"another boot": {"a", "b", "unknown"}, "the same boot": {"a", "a", "pass, stale"}, "from before boots were noted": {"", "b", "pass, stale"}, "nobody can tell": {"a", "", "pass, stale"},
+	} {
+		fresh := stack()
+		old.Boot, fresh.Boot = c.before, c.now
+		if s := Restart(fresh, old, old.At); status(t, s, "web") != c.want || s.Boot != c.now {
+			t.Errorf("%s: %s", name, status(t, s, "web"))
+		}
+	}
 	fresh := stack()
 	fresh.Services[1].Checks[0].Target = "elsewhere" // app
 	s := Restart(fresh, old, old.At)

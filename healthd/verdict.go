@@ -9,7 +9,7 @@ type Rule struct {
 	Latency  LatencyRule   // how long an answer may take; see LatencyRule.Judge
 	HoldDown time.Duration // for which a status that became worse stays at least; 0
 	Damping  Damping       // of a verdict that flaps; none
-	Grace    time.Duration // from Begin until failures count, unless a good answer comes first; 0
+	Grace    time.Duration // from Begin until failures count, unless there was a good answer; 0
 }
 
 // DefaultRule is rise 2, fall 3, as in HAProxy.
@@ -40,10 +40,11 @@ type Verdict struct {
 	Pace     Pace      `json:"pace,omitzero"` // how slow it has become
 }
 
-// Begin gives the verdict that a run begins with at now: failures do not count for as long as the rule's grace lasts.
+// Begin gives the verdict that a run begins with at now: failures do not count for as long as the rule's grace lasts. One that passed or warned before
+// the run has had its good answer, and has no grace: it would serve what it cannot know for all of it.
 func (v Verdict) Begin(rule Rule, now time.Time) Verdict {
 	v.Grace = time.Time{}
-	if rule.Grace > 0 {
+	if rule.Grace > 0 && v.Status != Pass && v.Status != Warn {
 		v.Grace = now.Add(rule.Grace)
 	}
 	return v

@@ -28,6 +28,7 @@ const (
 // Settings of a Board.
 type Settings struct {
 	Services []Service
+	Boot     string      // names the boot of this host, for what was known before another is forgotten; what the kernel says
 	Dir      string      // where the snapshot and the orders are kept; it exists; empty keeps nothing
 	Problem  func(error) // hears what goes wrong beside a call: once when it begins, not each time; nil hears nothing
 }
@@ -58,8 +59,8 @@ type edition struct {
 	over chan struct{}
 }
 
-// NewBoard makes a board that begins with the last snapshot from disk, if it is at most healthd.MaxStale old, and with the orders
-// from disk. An unreadable file is set aside and told to Settings.Problem: a sidecar that does not run would be worse.
+// NewBoard makes a board that begins with the last snapshot from disk, if it is at most healthd.MaxStale old and of this boot of the host, and
+// with the orders from disk. An unreadable file is set aside and told to Settings.Problem: a sidecar that does not run would be worse.
 func NewBoard(s Settings) (*Board, error) {
 	id := make([]byte, 4)
 	if _, err := rand.Read(id); err != nil {
@@ -79,7 +80,11 @@ func NewBoard(s Settings) (*Board, error) {
 		b.problem(err)
 	}
 	b.latest.Store(&edition{Snapshot: &healthd.Snapshot{}, over: make(chan struct{})})
-	b.begin(healthd.Restart(fresh(hex.EncodeToString(id), s.Services), old, now), s.Services, now)
+	first := fresh(hex.EncodeToString(id), s.Services)
+	if first.Boot = s.Boot; first.Boot == "" {
+		first.Boot = boot()
+	}
+	b.begin(healthd.Restart(first, old, now), s.Services, nil, now)
 	return b, nil
 }
 

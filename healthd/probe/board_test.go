@@ -126,6 +126,38 @@ func TestFailuresInTheGraceDoNotCount(t *testing.T) {
 	})
 }
 
+// After a boot the last snapshot says nothing of an app that has to start again; without one, what passed has no grace.
+func TestDeadAppIsNotServedForItsGrace(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		services := web()
+		services[0].Checks[0].Rule = healthd.Rule{Grace: time.Minute}
+		start := func(boot string) *Board {
+			b, err := NewBoard(Settings{Services: services, Dir: dir, Boot: boot})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return b
+		}
+		b := start("one")
+		stop := running(t, b.Run)
+		tell(b, healthd.OK, 2)
+		stop()
+		time.Sleep(time.Second)
+		if b = start("two"); status(b) != "unknown" {
+			t.Errorf("after a boot: %s", status(b))
+		}
+		b = start("one")
+		tell(b, healthd.Refused, 2)
+		if status(b) != "pass, stale" {
+			t.Errorf("after two failures: %s", status(b))
+		}
+		if tell(b, healthd.Refused, 1); status(b) != "fail" {
+			t.Errorf("after three: %s", status(b))
+		}
+	})
+}
+
 // After a start, and after an outage, everything changes at once.
 func TestManyChangesAreTakenInOneGo(t *testing.T) {
 	const services = 10_000

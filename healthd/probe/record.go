@@ -12,6 +12,7 @@ type record struct {
 	interval   time.Duration
 	dependency string // what it shares with siblings; empty: nothing
 	same       string
+	about      string // what is measured
 
 	verdict healthd.Verdict
 	ring    healthd.Ring
@@ -21,9 +22,9 @@ type record struct {
 }
 
 func newRecord(c Check) *record {
-	r := &record{rule: c.Rule, interval: c.interval(), same: c.Same}
+	r := &record{rule: c.Rule, interval: c.interval(), same: c.Same, about: healthd.Dependency(c.Kind, c.Target)}
 	if c.Shared && c.Impact != healthd.Inform {
-		r.dependency = healthd.Dependency(c.Kind, c.Target)
+		r.dependency = r.about
 	}
 	return r
 }
@@ -56,9 +57,12 @@ func (r *record) keep(old *record) {
 	r.verdict, r.ring, r.sharing, r.tried = old.verdict, old.ring, old.sharing, old.tried
 }
 
-// begin takes what the snapshot that a run begins with says.
-func (r *record) begin(c *healthd.Check, now time.Time) {
+// begin takes what the snapshot that a run begins with says. A check that was there before has what is left of its grace, for a reload starts no app.
+func (r *record) begin(c *healthd.Check, before *record, now time.Time) {
 	r.verdict = c.Verdict.Begin(r.rule, now)
+	if before != nil && before.about == r.about {
+		r.verdict.Grace = before.verdict.Grace
+	}
 	r.sharing = r.sharing.Resume(c.Verdict.Status == healthd.Fail && !c.Suspect, r.interval, now)
 }
 

@@ -24,14 +24,16 @@ func (b *Board) Replace(services []Service) {
 		}
 	}
 	same := func(service, check string) bool { return kept[key{service, check}] != nil }
-	b.begin(healthd.Reload(fresh(old.Instance, services), old, same, now), services, now)
+	first := fresh(old.Instance, services)
+	first.Boot = old.Boot
+	b.begin(healthd.Reload(first, old, same, now), services, before, now)
 	for k, r := range kept {
 		b.checks[k].keep(r)
 	}
 }
 
-// begin publishes a first snapshot with the orders that stand.
-func (b *Board) begin(s *healthd.Snapshot, services []Service, now time.Time) {
+// begin publishes a first snapshot with the orders that stand. Before are the records of the config before.
+func (b *Board) begin(s *healthd.Snapshot, services []Service, before map[key]*record, now time.Time) {
 	b.checks, b.pending, b.shared = map[key]*record{}, nil, nil
 	words := map[string]map[string]healthd.Word{}
 	for _, svc := range services {
@@ -49,7 +51,8 @@ func (b *Board) begin(s *healthd.Snapshot, services []Service, now time.Time) {
 	b.ear.words = words
 	for _, svc := range s.Services {
 		for _, c := range svc.Checks {
-			b.checks[key{svc.Name, c.Name}].begin(&c, now)
+			k := key{svc.Name, c.Name}
+			b.checks[k].begin(&c, before[k], now)
 		}
 		if o, ok := b.orders.Services[svc.Name]; ok {
 			s, _ = s.Order(svc.Name, o.Admin, now)

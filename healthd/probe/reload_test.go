@@ -41,6 +41,34 @@ func TestReloadKeepsTheHistoryOfUnchangedChecks(t *testing.T) {
 	})
 }
 
+// Somebody edits a check all the time: what is left of its grace does not begin anew.
+func TestReloadGivesNoNewGrace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		services := func(same string) []Service {
+			s := web()
+			s[0].Checks[0].Same, s[0].Checks[0].Rule = same, healthd.Rule{Grace: time.Minute}
+			return s
+		}
+		b, err := NewBoard(Settings{Services: services("a")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range 3 {
+			tell(b, healthd.Refused, 9)
+			time.Sleep(19 * time.Second)
+			b.Replace(services(string(rune('b' + i))))
+		}
+		if tell(b, healthd.Refused, 3); status(b) != "unknown" {
+			t.Errorf("57 s after the start: %s", status(b))
+		}
+		time.Sleep(3 * time.Second)
+		b.Replace(services("z"))
+		if tell(b, healthd.Refused, 3); status(b) != "fail" {
+			t.Errorf("a minute after the start: %s", status(b))
+		}
+	})
+}
+
 func TestReloadBeginsAnewWithWhatChanged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := shopBoard(t, "")
