@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -35,6 +37,7 @@ type listeningRule struct {
 	process   string
 	queue     limits
 	proc      string
+	looks     bool // into the descriptors of everybody
 	owners    ownerBook
 	overflows uint64 // as the last probe read them; see overflowsOf
 	counted   bool
@@ -45,9 +48,13 @@ func newListening(s Settings) (Probe, error) {
 	var err, err2 error
 	r.place, err = parsePlace(s.Target(), s.Text("protocol"))
 	r.queue, err2 = limitsOf(s, "queue_warn", "queue_fail", number)
+	if r.queue.set() && r.place.protocol != "" && r.place.protocol != "tcp" {
+		err2 = KeyError{"queue_fail", errors.New("and queue_warn are for ports of tcp; of others the kernel tells no queue")}
+	}
 	if err := errors.Join(err, err2); err != nil {
 		return nil, err
 	}
+	r.looks = r.process != "" || os.Geteuid() == 0 // without root it would see nearly nobody's, at a price
 	return func(ctx context.Context) healthd.Outcome {
 		start := time.Now()
 		sockets, err := r.place.listeners(ctx, r.proc)
@@ -63,6 +70,10 @@ func newListening(s Settings) (Probe, error) {
 }
 
 func (r *listeningRule) judge(ctx context.Context, sockets []socket) []finding {
+	sockets, err := r.place.reached(ctx, sockets)
+	if err != nil {
+		return []finding{unseen(err)}
+	}
 	if len(sockets) == 0 {
 		return []finding{bad("nothing listens at %s", r.place)}
 	}
@@ -85,7 +96,11 @@ func (r *listeningRule) judge(ctx context.Context, sockets []socket) []finding {
 
 // owned says who listens, and whether that is who should.
 func (r *listeningRule) owned(ctx context.Context, sockets []socket) finding {
-	owners, err := r.owners.find(ctx, r.proc, sockets)
+	var owners []socketOwner
+	var err error
+	if r.looks {
+		owners, err = r.owners.find(ctx, r.proc, sockets)
+	}
 	name := ""
 	if len(owners) > 0 {
 		name = fmt.Sprintf("%s (%d) ", owners[0].name, owners[0].pid)
@@ -120,7 +135,7 @@ func waiting(sockets []socket) (n uint64) {
 // overflowsOf is how many connections to any port of this host were turned away since it was started, because an accept queue was full:
 // ListenOverflows of /proc/net/netstat.
 func overflowsOf(proc string) (uint64, bool) {
-	raw, err := readSmall(proc + "/net/netstat")
+	raw, err := readSmall(filepath.Join(netOf(proc), "netstat"))
 	if err != nil {
 		return 0, false
 	}

@@ -79,12 +79,21 @@ func (p place) serves(s socket) bool {
 	return s.local.Port() == p.port && (!p.addr.IsValid() || a == p.addr || a.IsUnspecified() && (a.Is6() || p.addr.Is4()))
 }
 
+// netOf is where the tables of a host are. In its proc, net stands for those of who reads it, which in a container are the container's own; so
+// those of the host's first process are taken.
+func netOf(proc string) string {
+	if filepath.Clean(proc) == "/proc" {
+		return "/proc/net"
+	}
+	return filepath.Join(proc, "1", "net")
+}
+
 // listeners are the sockets that serve the place.
 func (p place) listeners(ctx context.Context, proc string) ([]socket, error) {
 	tables := map[string][]string{"tcp": {"tcp", "tcp6"}, "udp": {"udp", "udp6"}, "unix": {"unix"}}[p.protocol]
 	var found []socket
 	for _, table := range tables {
-		f, err := os.Open(filepath.Join(proc, "net", table))
+		f, err := os.Open(filepath.Join(netOf(proc), table))
 		if errors.Is(err, fs.ErrNotExist) && strings.HasSuffix(table, "6") {
 			continue // a kernel without IPv6
 		}

@@ -1,6 +1,7 @@
 package check
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -28,7 +29,7 @@ func TestWhoListensIsFound(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "with space.sock")
 	abstract := fmt.Sprintf("@lbm%d", os.Getpid())
 	tcp, any4, six := listen("tcp", "127.0.0.1:0"), listen("tcp4", "0.0.0.0:0"), ""
-	if l, err := net.Listen("tcp6", "[::]:0"); err == nil {
+	if l, err := net.Listen("tcp", "[::]:0"); err == nil {
 		six = l.Addr().String()
 		t.Cleanup(func() { _ = l.Close() })
 	}
@@ -65,7 +66,7 @@ func TestWhoListensIsFound(t *testing.T) {
 		"abstract":                {abstract, nil, healthd.OK, "listens at @lbm"},
 		"whom we want":            {tcp, options{"by": {me}}, healthd.OK, me},
 		"somebody else":           {tcp, options{"by": {"redis-server"}}, healthd.WrongAnswer, "which should be redis-server"},
-		"a kernel without tables": {tcp, options{"proc": {t.TempDir()}}, healthd.OwnFault, "net/tcp: no such file"},
+		"a kernel without tables": {tcp, options{"proc": {t.TempDir()}}, healthd.OwnFault, "1/net/tcp: no such file"},
 	} {
 		t.Run(name, func(t *testing.T) { sees(t, prober(t, "listening", []string{c.target}, c.o)(), c.class, c.detail) })
 	}
@@ -172,6 +173,89 @@ func FuzzParseNetstat(f *testing.F) {
 			if !strings.Contains(text, name) || !strings.Contains(text, "TcpExt:") {
 				t.Errorf("%q gives %s %d", text, name, n)
 			}
+		}
+	})
+}
+
+// A socket at [::] may be for IPv6 only, which its row in the tables does not tell.
+func TestASocketForIPv6OnlyServesNobodyOfIPv4(t *testing.T) {
+	for only, class := range map[int]healthd.Class{1: healthd.WrongAnswer, 0: healthd.OK} {
+		listen := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
+			var set error
+			err := c.Control(func(fd uintptr) {
+				set = syscall.SetsockoptInt(int(fd), syscall.IPPROTO_IPV6, syscall.IPV6_V6ONLY, only)
+			})
+			return errors.Join(err, set)
+		}}
+		l, err := listen.Listen(t.Context(), "tcp6", "[::]:0")
+		if err != nil {
+			t.Skip(err)
+		}
+		t.Cleanup(func() { _ = l.Close() })
+		packets, err := listen.ListenPacket(t.Context(), "udp6", "[::]:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = packets.Close() })
+		for protocol, address := range map[string]net.Addr{"tcp": l.Addr(), "udp": packets.LocalAddr()} {
+			port, o := netip.MustParseAddrPort(address.String()).Port(), options{"protocol": {protocol}}
+			want := map[healthd.Class]string{healthd.OK: "listens at ", healthd.WrongAnswer: "nothing listens at "}[class]
+			sees(t, prober(t, "listening", []string{fmt.Sprintf("127.0.0.1:%d", port)}, o)(), class, want)
+			sees(t, prober(t, "listening", []string{fmt.Sprintf("[::1]:%d", port)}, o)(), healthd.OK, "listens at ")
+			sees(t, prober(t, "listening", []string{fmt.Sprint(port)}, o)(), healthd.OK, "listens at ")
+		}
+	}
+	// Of a socket that the kernel does not show us nothing is said.
+	p := place{protocol: "tcp", addr: netip.MustParseAddr("127.0.0.1"), port: 1}
+	if _, err := p.reached(t.Context(), []socket{{local: netip.MustParseAddrPort("[::]:1"), inode: 1 << 40}}); err == nil || !strings.Contains(err.Error(), "cannot be seen") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// The tables of the host are those of its first process: in a container the proc of the host shows the container's own as net.
+func TestTheTablesOfAHostAreNotOurOwn(t *testing.T) {
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	const head = "  sl  local_address\n"
+	host := t.TempDir()
+	write(t, filepath.Join(host, "net/tcp"), head)
+	write(t, filepath.Join(host, "1/net/tcp"), head+" 0: 0100007F:1F40 00000000:0000 0A 00000000:00000003 00:00000000 00000000     0        0 77 1\n")
+	sees(t, prober(t, "listening", []string{"127.0.0.1:8000"}, options{"proc": {host}})(), healthd.OK, "listens at 127.0.0.1:8000; 3 connections wait")
+	sees(t, prober(t, "listening", []string{l.Addr().String()}, options{"proc": {host}})(), healthd.WrongAnswer, "nothing listens at")
+}
+
+func TestAQueueThatCannotBeReadIsNotAsked(t *testing.T) {
+	for _, target := range []string{"53", "/run/app.sock", "@app"} {
+		for _, key := range []string{"queue_fail", "queue_warn"} {
+			if _, err := New("listening", []string{target}, options{"protocol": {"udp"}, key: {"5"}}); err == nil || !strings.Contains(err.Error(), "are for ports of tcp") {
+				t.Errorf("%s %s: %v", target, key, err)
+			}
+		}
+	}
+}
+
+// Without root nearly nobody's descriptors can be seen, and looking through them all costs the host much.
+func TestDescriptorsAreLookedThroughOnlyForWhoIsNamed(t *testing.T) {
+	r := &listeningRule{place: place{protocol: "unix", path: "/s"}, proc: t.TempDir()}
+	if f := r.owned(t.Context(), []socket{{path: "/s", inode: 1}}); f.class != healthd.OK || f.detail != "somebody listens at /s" || r.owners.inodes != nil {
+		t.Errorf("got %v, having looked for %v", f, r.owners.inodes)
+	}
+	r.process = "app"
+	if f := r.owned(t.Context(), []socket{{path: "/s", inode: 1}}); f.class != healthd.OwnFault {
+		t.Errorf("got %v", f)
+	}
+}
+
+func FuzzReadDiag(f *testing.F) {
+	f.Add(v6OnlyRequest(place{protocol: "tcp", port: 80}))
+	f.Add([]byte{16, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		only := map[uint64]bool{}
+		if _, err := readDiag(b, only); err == nil && len(only)*inetDiagMessage > len(b) {
+			t.Errorf("%x holds %v", b, only)
 		}
 	})
 }
