@@ -59,6 +59,11 @@ func newClock(s Settings) (Probe, error) {
 	offset, err2 := limitsOf(s, "offset_warn", "offset_fail", seconds)
 	server := s.Text("server")
 	var err3 error
+	for _, key := range []string{"offset_warn", "offset_fail"} {
+		if server == "" && !s.byDefault(key) {
+			err3 = KeyError{key, errors.New("needs server; without one nobody tells how far the clock is off")}
+		}
+	}
 	if server != "" {
 		if err3 = validateAddress(server); err3 != nil {
 			err3 = KeyError{"server", err3}

@@ -158,3 +158,14 @@ func FuzzParseSNTP(f *testing.F) {
 		r.offset(time.Unix(0, 0), time.Second)
 	})
 }
+
+func TestAnOffsetNeedsAServer(t *testing.T) {
+	for _, key := range []string{"offset_warn", "offset_fail"} {
+		if _, err := New("clock", []string{"system"}, options{key: {"1s"}}); err == nil || !strings.Contains(err.Error(), key+": needs server") {
+			t.Errorf("%s: %v", key, err)
+		}
+		if _, err := New("clock", []string{"system"}, options{key: {"1s"}, "server": {"127.0.0.1:123"}}); err != nil {
+			t.Errorf("%s with a server: %v", key, err)
+		}
+	}
+}

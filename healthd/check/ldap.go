@@ -58,6 +58,11 @@ func newLDAP(s Settings) (Probe, error) {
 	if _, err := ldap.CompileFilter(s.Text("filter")); err != nil {
 		wrong("filter", "is no filter such as (uid=probe): %w", err)
 	}
+	for _, key := range []string{"scope", "filter", "min"} {
+		if !s.Has("base") && !s.byDefault(key) {
+			wrong(key, "is of a search, and none is made without base")
+		}
+	}
 	if base := s.Text("base"); base != "" {
 		const noAttributes = "1.1" // RFC 4511, section 4.5.1.8
 		p.search = ldap.NewSearchRequest(base, ldapScopes[s.Text("scope")], ldap.NeverDerefAliases, p.least, 0, true, s.Text("filter"), []string{noAttributes}, nil)

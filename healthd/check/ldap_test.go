@@ -165,3 +165,15 @@ func FuzzLDAPExtendedResult(f *testing.F) {
 		}
 	})
 }
+
+// A filter without a base would look as if it were asked.
+func TestLDAPSearchesNothingWithoutABase(t *testing.T) {
+	for key, value := range map[string]string{"filter": "(uid=probe)", "min": "2", "scope": "sub"} {
+		if _, err := New("ldap", []string{"127.0.0.1:389"}, options{key: {value}}); err == nil || !strings.Contains(err.Error(), key+": is of a search, and none is made without base") {
+			t.Errorf("%s: %v", key, err)
+		}
+		if _, err := New("ldap", []string{"127.0.0.1:389"}, options{key: {value}, "base": {"dc=example"}}); err != nil {
+			t.Errorf("%s with a base: %v", key, err)
+		}
+	}
+}

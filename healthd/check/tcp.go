@@ -72,9 +72,17 @@ func (p *tcpProbe) ask(ctx context.Context) (detail string, err error) {
 	defer stop()
 	var conn net.Conn = raw
 	if p.secure != nil {
-		if conn, err = p.secure.handshake(ctx, raw, hostName(p.address)); err != nil {
+		begun := time.Now()
+		secure, err := p.secure.handshake(ctx, raw, hostName(p.address))
+		if err != nil {
 			return "", err
 		}
+		if p.send == "" && p.wanted.nothing() {
+			if err := p.secure.verdict(ctx, secure, time.Since(begun)); err != nil {
+				return "", err
+			}
+		}
+		conn = secure
 	}
 	if p.send != "" {
 		if _, err := conn.Write([]byte(p.send)); err != nil {

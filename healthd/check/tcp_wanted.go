@@ -44,9 +44,11 @@ func newWanted(s Settings) (w tcpWanted, err error) {
 	return w, nil
 }
 
+func (w tcpWanted) nothing() bool { return len(w.text) == 0 && w.pattern == nil }
+
 // wait reads until what is wanted has come.
 func (w tcpWanted) wait(r io.Reader) (detail string, err error) {
-	if len(w.text) == 0 && w.pattern == nil {
+	if w.nothing() {
 		return "connected", nil
 	}
 	heard := make([]byte, 0, 512)

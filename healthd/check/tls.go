@@ -89,8 +89,12 @@ func (p *tlsProbe) handshake(ctx context.Context) (tls.ConnectionState, error) {
 	if err := startTLS(conn, p.before); err != nil {
 		return tls.ConnectionState{}, err
 	}
+	begun := time.Now()
 	secure, err := p.secure.handshake(ctx, conn, hostName(p.address), p.protocols...)
 	if err != nil {
+		return tls.ConnectionState{}, err
+	}
+	if err := p.secure.verdict(ctx, secure, time.Since(begun)); err != nil {
 		return tls.ConnectionState{}, err
 	}
 	state := secure.ConnectionState()

@@ -6,8 +6,11 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
+	"sync/atomic"
+	"time"
 )
 
 // tlsOptions are the keys of every kind that may speak TLS; tlsConfig reads them.
@@ -32,6 +35,7 @@ type tlsClient struct {
 	base          tls.Config
 	seen          [3]os.FileInfo // of ca, cert and key when they were last read; nil: missing
 	trouble       error          // why a changed file is not in use; the last good ones are
+	asked         atomic.Bool    // the last server wanted a client certificate
 }
 
 // tlsConfig reads tlsOptions and the files they name. Without ca the authorities of this host are trusted, as they were when the
@@ -99,6 +103,16 @@ func (c *tlsClient) config(server string) *tls.Config {
 		c.trouble = c.read()
 	}
 	made := c.base.Clone()
+	c.asked.Store(false)
+	made.GetClientCertificate = func(info *tls.CertificateRequestInfo) (*tls.Certificate, error) {
+		c.asked.Store(true)
+		for i := range made.Certificates {
+			if info.SupportsCertificate(&made.Certificates[i]) == nil {
+				return &made.Certificates[i], nil
+			}
+		}
+		return &tls.Certificate{}, nil // which is none: the server decides
+	}
 	made.ServerName = server
 	if c.name != "" {
 		made.ServerName = c.name
@@ -132,4 +146,28 @@ func (c *tlsClient) handshake(ctx context.Context, conn net.Conn, server string,
 		return nil, wrongAnswer(text + "; the file read before is in use, for " + c.trouble.Error())
 	}
 	return nil, fmt.Errorf("tls: %w", err)
+}
+
+// verdictWait is how long a server's word about the client certificate is waited for beyond the time that the handshake took, which has the
+// way there and back in it.
+const verdictWait = 20 * time.Millisecond
+
+// verdict waits for what a server says of the client certificate that it wanted. With TLS 1.3 that comes after the handshake, and only if it is
+// refused: who asks nothing more of the connection would not hear it. Whatever else comes, or nothing, is as good as yes.
+func (c *tlsClient) verdict(ctx context.Context, conn *tls.Conn, took time.Duration) error {
+	if !c.asked.Load() || conn.ConnectionState().Version < tls.VersionTLS13 {
+		return nil
+	}
+	until := time.Now().Add(took + verdictWait)
+	if deadline, ok := ctx.Deadline(); ok && deadline.Before(until) {
+		until = deadline
+	}
+	if err := conn.SetReadDeadline(until); err != nil {
+		return err
+	}
+	_, err := conn.Read(make([]byte, 1))
+	if err == nil || isTimeout(err) || errors.Is(err, io.EOF) {
+		return nil
+	}
+	return fmt.Errorf("tls: %w", err)
 }

@@ -145,6 +145,38 @@ func TestCertificatesAreJudgedPlainly(t *testing.T) {
 	}
 }
 
+// With TLS 1.3 a server refuses a client certificate after the handshake, which is heard by who asks nothing more too.
+func TestARefusedClientCertificateIsHeard(t *testing.T) {
+	good, other := newAuthority(t, "Good CA"), newAuthority(t, "Other CA")
+	ca := good.file()
+	cert, key := files(t, t.TempDir(), good.leaf(nil))
+	strangerCert, strangerKey := files(t, t.TempDir(), other.leaf(nil))
+	clients := x509.NewCertPool()
+	clients.AddCert(good.cert)
+	server := greeter(t, func(c net.Conn) {
+		secure := tls.Server(c, &tls.Config{Certificates: []tls.Certificate{good.leaf(nil)}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: clients})
+		if secure.Handshake() == nil {
+			_, _ = io.Copy(io.Discard, secure)
+		}
+	})
+	for name, c := range map[string]struct {
+		o      options
+		class  healthd.Class
+		detail map[string]string
+	}{
+		"none":       {options{"ca": {ca}}, healthd.WrongAnswer, map[string]string{"tcp": "the server wants a client certificate", "tls": "the server wants a client certificate"}},
+		"a stranger": {options{"ca": {ca}, "cert": {strangerCert}, "key": {strangerKey}}, healthd.WrongAnswer, map[string]string{"tcp": "the server ", "tls": "the server "}},
+		"its own":    {options{"ca": {ca}, "cert": {cert}, "key": {key}}, healthd.OK, map[string]string{"tcp": "connected", "tls": "the certificate of app.test ends in 30 days"}},
+	} {
+		for kind, want := range c.detail {
+			o := probe(t, kind, server, c.o, 5*time.Second)
+			if o.Class != c.class || !strings.Contains(o.Detail, want) || o.Took > 2*time.Second {
+				t.Errorf("%s, %s: %s: %q after %s", kind, name, o.Class, o.Detail, o.Took)
+			}
+		}
+	}
+}
+
 func refuseAll([][]byte, [][]*x509.Certificate) error { return errors.New("no") }
 
 func TestWhatIsNoTLSIsNamed(t *testing.T) {
