@@ -34,12 +34,14 @@ func parts(checks []Check) iter.Seq[part] {
 	}
 }
 
-// counts is the status that counts: a suspect check degrades its service, and fails it not.
+// counts is the status that counts. A suspect check degrades its service: it neither fails it nor keeps it from starting. So does one that nobody could
+// look at for long: that is no failure, and no more to rely on.
 func (c *Check) counts() Status {
-	if c.Suspect && c.Verdict.Status == Fail {
+	status := c.Verdict.Status
+	if c.Suspect && (status == Fail || status == Unknown) || c.Blind && status == Pass && c.Impact == Required {
 		return Warn
 	}
-	return c.Verdict.Status
+	return status
 }
 
 func firstOf(group string, checks []Check) int {

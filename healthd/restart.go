@@ -57,7 +57,7 @@ func (s *Service) remember(before *Service, same func(service, check string) boo
 		case !ok:
 		case same(s.Name, c.Name):
 			c.Verdict, c.Latency, c.Suspect = old.Verdict, old.Latency, old.Suspect && c.Shared
-			c.Stale, c.Brought, c.Awaited = old.Stale, old.Brought, old.Awaited
+			c.Stale, c.Blind, c.Brought, c.Awaited = old.Stale, old.Blind, old.Brought, old.Awaited
 			kept = true
 		case known && old.Kind == c.Kind && old.Target == c.Target:
 			c.Verdict, c.Latency, c.Suspect = old.Verdict.resumed(), old.Latency, old.Suspect && c.Shared

@@ -259,7 +259,6 @@ func TestFailureOfOneHostTakesThatHostOut(t *testing.T) {
 	})
 }
 
-// A farm too small to tell whose fault it is degrades.
 // A shared outage has every host in Fail, held by the hold-down. It is over, and fewer lost probes than fall take nobody out for the rest of the hold.
 func TestHoldDownOfASharedOutageDoesNotReplaceFall(t *testing.T) {
 	rule := Rule{Rise: 2, Fall: 5, HoldDown: 5 * time.Minute}
@@ -291,6 +290,7 @@ func TestHoldDownOfASharedOutageDoesNotReplaceFall(t *testing.T) {
 	}
 }
 
+// A farm too small to tell whose fault it is degrades.
 func TestTwoInstancesNeverBlameOneHost(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		f := newFarm(t, rapid.IntRange(1, 2).Draw(t, "hosts"))

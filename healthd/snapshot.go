@@ -50,7 +50,8 @@ type Check struct {
 	MaxAge      time.Duration `json:"max_age"`          // beyond which a measurement is stale; 0 means never
 	Verdict     Verdict       `json:"verdict"`
 	Stale       bool          `json:"stale,omitempty"`
-	Suspect     bool          `json:"suspect,omitempty"` // it fails, and that is not held against this instance; see Sharing
+	Blind       bool          `json:"blind,omitempty"`   // it has been stale for longer than MaxStale, so that a service that requires it warns
+	Suspect     bool          `json:"suspect,omitempty"` // it fails or could not be measured yet, and that is not held against this instance; see Sharing
 	Brought     bool          `json:"brought,omitempty"` // the verdict is from before the start, and nothing was measured since
 	Awaited     bool          `json:"awaited,omitempty"` // there was no outcome since the start, not even one that could not be measured
 }

@@ -118,6 +118,33 @@ func TestChecksThatCannotBeMadeGoStaleAndNeverFail(t *testing.T) {
 	}
 }
 
+// What nobody can look at any more is nothing to rely on, and no failure: its service warns until it is measured again.
+func TestRequiredCheckThatIsNotMeasuredForLongWarns(t *testing.T) {
+	unmade := strings.Repeat("?", int(MaxStale/time.Second))
+	s := after(after(stack(), "web", "app", "..???????"), "web", "app", unmade)
+	if status(t, s, "web") != "pass, stale" {
+		t.Errorf("a minute late: %s", status(t, s, "web"))
+	}
+	if s = after(s, "web", "app", "?"); status(t, s, "web") != "warn, stale" {
+		t.Errorf("a second later: %s", status(t, s, "web"))
+	}
+	if web, _ := s.Service("web"); web.Blame() == nil || web.Blame().Name != "app" {
+		t.Errorf("blamed: %+v", web.Blame())
+	}
+	if s = after(s, "web", "app", "."); status(t, s, "web") != "pass" {
+		t.Errorf("measured again: %s", status(t, s, "web"))
+	}
+	for _, impact := range []Impact{Degrade, Inform} {
+		c := Check{Impact: impact, Blind: true, Verdict: Verdict{Status: Pass}}
+		if c.counts() != Pass {
+			t.Errorf("a blind check of impact %s counts as %s", impact, c.counts())
+		}
+	}
+	if c := (Check{Blind: true, Verdict: Verdict{Status: Fail}}); c.counts() != Fail {
+		t.Errorf("a blind check that failed counts as %s", c.counts())
+	}
+}
+
 // A new check that cannot be made, beside one that failed, must not hold the service in a failure that is over.
 func TestFailureEndsWithTheCheckThatFailed(t *testing.T) {
 	old := after(after(stack(), "web", "app", "xxx"), "web", "orders", ".")
@@ -149,10 +176,14 @@ func TestOutdateMarksOnlyWhatIsTooOld(t *testing.T) {
 		t.Error("changed although all is fresh")
 	}
 	before := fmt.Sprintf("%+v", *s)
-	next := s.Outdate(s.At.Add(time.Hour))
+	next := s.Outdate(s.At.Add(8 * time.Second))
 	web, _ := next.Service("web")
 	if status(t, next, "web") != "pass, stale" || status(t, next, "api") != "pass" || next.Generation != s.Generation+1 || web.Generation != next.Generation {
-		t.Errorf("after an hour: %+v", next)
+		t.Errorf("after 8 s: %+v", next)
+	}
+	late := next.Outdate(next.At.Add(MaxStale))
+	if blind, _ := late.Service("web"); status(t, late, "web") != "warn, stale" || !blind.Checks[0].Blind || late.Generation != next.Generation+1 || late.Outdate(late.At) != late {
+		t.Errorf("a minute later: %+v", late)
 	}
 	if orders, _ := web.Check("orders"); orders.Stale {
 		t.Error("what was never measured is stale")
@@ -267,7 +298,7 @@ func TestSnapshotsAreImmutableAndCounted(t *testing.T) {
 		for _, v := range s.Services {
 			text += fmt.Sprintln(v.Name, v.Status, v.Stale)
 			for _, c := range v.Checks {
-				text += fmt.Sprintln("-", c.Name, c.Verdict.Status, c.Stale, c.Brought, c.Awaited)
+				text += fmt.Sprintln("-", c.Name, c.Verdict.Status, c.Stale, c.Blind, c.Brought, c.Awaited)
 			}
 		}
 		return text

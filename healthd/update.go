@@ -10,7 +10,7 @@ type Change struct {
 	Service, Check string
 	Verdict        Verdict
 	Latency        Latency
-	Suspect        bool // it fails, and that is not held against this instance; see Sharing
+	Suspect        bool // it fails or was not measured yet, and that is not held against this instance; see Sharing
 }
 
 // Update gives the snapshot after the changes, at now. Changes for checks that are not there are dropped. The generation grows by one if
@@ -50,16 +50,20 @@ func (c *Check) take(v Verdict, now time.Time) {
 	c.Verdict, c.Awaited = v, false
 	c.Brought = c.Brought && v.Last.Class == OwnFault
 	c.Stale = c.Stale && !decided || c.outdated(now)
+	c.Blind = c.unseen(now)
 }
 
 func (c *Check) outdated(now time.Time) bool {
 	return c.Verdict.Status != Unknown && c.MaxAge > 0 && now.Sub(c.Verdict.Measured) > c.MaxAge
 }
 
-// Outdate gives the snapshot with the checks marked stale that were not measured for longer than they may, whether or not anything was
+// unseen reports whether it has been outdated for longer than MaxStale: by then it is not a probe or two that could not be made.
+func (c *Check) unseen(now time.Time) bool { return c.outdated(now.Add(-MaxStale)) }
+
+// Outdate gives the snapshot with the checks marked stale or blind that were not measured for longer than they may, whether or not anything was
 // reported: a prober that hangs reports nothing. It is s itself where there are none.
 func (s *Snapshot) Outdate(now time.Time) *Snapshot {
-	aged := func(c Check) bool { return !c.Stale && c.outdated(now) }
+	aged := func(c Check) bool { return !c.Stale && c.outdated(now) || !c.Blind && c.unseen(now) }
 	next := s
 	for i := range s.Services {
 		if !slices.ContainsFunc(s.Services[i].Checks, aged) {
@@ -73,7 +77,8 @@ func (s *Snapshot) Outdate(now time.Time) *Snapshot {
 		svc := &next.Services[i]
 		svc.Checks, svc.Generation = slices.Clone(svc.Checks), next.Generation
 		for j := range svc.Checks {
-			svc.Checks[j].Stale = svc.Checks[j].Stale || svc.Checks[j].outdated(now)
+			c := &svc.Checks[j]
+			c.Stale, c.Blind = c.Stale || c.outdated(now), c.Blind || c.unseen(now)
 		}
 		svc.judge(now)
 	}
@@ -107,7 +112,7 @@ func (s *Service) judge(now time.Time) {
 
 func (s *Service) differs(old *Service) bool {
 	return s.Status != old.Status || s.Stale != old.Stale || s.Weight != old.Weight || !slices.Equal(s.Suspect, old.Suspect) || !slices.EqualFunc(s.Checks, old.Checks, func(a, b Check) bool {
-		return a.Verdict.Status == b.Verdict.Status && a.Verdict.Flap.Damped == b.Verdict.Flap.Damped && a.Stale == b.Stale && a.Brought == b.Brought && a.Awaited == b.Awaited
+		return a.Verdict.Status == b.Verdict.Status && a.Verdict.Flap.Damped == b.Verdict.Flap.Damped && a.Stale == b.Stale && a.Blind == b.Blind && a.Brought == b.Brought && a.Awaited == b.Awaited
 	})
 }
 
@@ -128,7 +133,7 @@ func (s *Snapshot) Order(service string, a Admin, now time.Time) (next *Snapshot
 // suspects names the checks that fail and are not held against this instance.
 func (s *Service) suspects() (names []string) {
 	for i := range s.Checks {
-		if c := &s.Checks[i]; c.Suspect && c.Impact != Inform {
+		if c := &s.Checks[i]; c.Suspect && c.Verdict.Status == Fail && c.Impact != Inform {
 			names = append(names, c.Name)
 		}
 	}

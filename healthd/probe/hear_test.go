@@ -49,6 +49,36 @@ func told(b *Board) string {
 	return fmt.Sprintf("%s%v", svc.Status, svc.Suspect)
 }
 
+// A resolver that is down for all at a start of all keeps nobody from starting; what is not shared does.
+func TestSharedCheckThatCannotBeMadeDegrades(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := shopBoard(t, "")
+		b.Report("web", "app", healthd.NewOutcome(time.Now(), 0, healthd.OK, ""))
+		if told(b) != "unknown[]" {
+			t.Errorf("before its first try: %s", told(b))
+		}
+		for range 9 {
+			b.Report("web", "db", healthd.NewOutcome(time.Now(), 0, healthd.OwnFault, "no such host"))
+			svc, _ := b.Latest().Service("web")
+			if told(b) != "warn[]" || !b.Latest().Settled() || svc.Blame() == nil || svc.Blame().Name != "db" {
+				t.Fatalf("tried: %s, %+v", told(b), svc)
+			}
+		}
+		b.Report("web", "db", healthd.NewOutcome(time.Now(), 0, healthd.OK, ""))
+		if told(b) != "pass[]" {
+			t.Errorf("measured: %s", told(b))
+		}
+		b = shopBoard(t, "")
+		b.Report("web", "db", healthd.NewOutcome(time.Now(), 0, healthd.OK, ""))
+		for range 9 {
+			b.Report("web", "app", healthd.NewOutcome(time.Now(), 0, healthd.OwnFault, "no such host"))
+		}
+		if told(b) != "unknown[]" {
+			t.Errorf("its own check cannot be made: %s", told(b))
+		}
+	})
+}
+
 func TestSharedFailureFailsOnlyWhereSiblingsSeeItPass(t *testing.T) {
 	type answers = map[string]healthd.Status
 	for name, c := range map[string]struct {

@@ -47,9 +47,11 @@ func (r *record) consult(service string, e *ear, now time.Time) {
 	}
 }
 
-// suspect reports whether the check fails and that is not held against this instance.
+// suspect reports whether the check fails, or could not be measured although it was tried, and that is not held against this instance: a resolver that
+// is down for all must not keep every service from starting.
 func (r *record) suspect() bool {
-	return r.dependency != "" && r.verdict.Status == healthd.Fail && !r.sharing.Counts
+	status := r.verdict.Status
+	return r.dependency != "" && (status == healthd.Fail && !r.sharing.Counts || status == healthd.Unknown && r.tried)
 }
 
 // keep takes the history of the same check before a reload.
