@@ -2,6 +2,7 @@ package probe
 
 import (
 	"context"
+	"fmt"
 	"time"
 )
 
@@ -14,7 +15,8 @@ func (b *Board) Ticked() time.Time {
 }
 
 // Run publishes details, marks what was not measured lately, and saves the snapshot, once a second if it changed (less often where that takes long) and
-// twice a minute if not, until ctx ends; then once more.
+// twice a minute if not, until ctx ends; then once more, unless the disk hangs. It waits for no disk: one that hangs keeps nobody from an answer, so no
+// watchdog is to end us for it.
 func (b *Board) Run(ctx context.Context) error {
 	b.mu.Lock()
 	b.running = true
@@ -22,6 +24,7 @@ func (b *Board) Run(ctx context.Context) error {
 	tick := time.NewTicker(beat)
 	defer tick.Stop()
 	var saved save
+	var saving chan save // of the one save that is under way, if any is
 	var later <-chan time.Time
 	for {
 		select {
@@ -30,8 +33,11 @@ func (b *Board) Run(ctx context.Context) error {
 			b.running = false
 			b.flush(time.Now())
 			b.mu.Unlock()
-			b.save(&saved)
+			b.lastSave(saved, saving)
 			return nil
+		case saved = <-saving:
+			saving = nil
+			continue
 		case <-b.due:
 			if later == nil {
 				later = time.After(gap)
@@ -52,11 +58,14 @@ func (b *Board) Run(ctx context.Context) error {
 		b.reconsider(now)
 		b.publish(b.Latest().Outdate(now))
 		b.mu.Unlock()
-		if age := time.Since(saved.at); age >= saveEvery || b.Latest().Generation != saved.generation && age >= saved.pause() {
-			b.save(&saved)
+		if age := time.Since(saved.at); saving == nil && (age >= saveEvery || b.Latest().Generation != saved.generation && age >= saved.pause()) {
+			saving = b.save(saved)
 		}
 	}
 }
+
+// lastSaveWithin bounds how long a stop waits for a disk.
+const lastSaveWithin = 3 * time.Second
 
 // save is what the last attempt to save came to.
 type save struct {
@@ -69,11 +78,33 @@ type save struct {
 // pause is how long to wait before the next, so that the many changes of many checks cost a twentieth of a core at most.
 func (s *save) pause() time.Duration { return 20 * s.took }
 
-func (b *Board) save(last *save) {
-	s, began := b.Latest(), time.Now()
-	err := saveSnapshot(b.dir, s)
-	if err != nil && !last.failed {
-		b.problem(err)
+// save begins to save the latest snapshot, and gives what becomes of it.
+func (b *Board) save(last save) chan save {
+	s, began, done := b.Latest(), time.Now(), make(chan save, 1)
+	go func() {
+		err := b.keep(b.dir, s)
+		if err != nil && !last.failed {
+			b.problem(err)
+		}
+		done <- save{generation: s.Generation, at: time.Now(), took: time.Since(began), failed: err != nil}
+	}()
+	return done
+}
+
+// lastSave saves once more, after the save that may be under way, and waits for both at most lastSaveWithin.
+func (b *Board) lastSave(last save, saving chan save) {
+	limit := time.NewTimer(lastSaveWithin)
+	defer limit.Stop()
+	for again := true; again || saving != nil; {
+		if saving == nil {
+			saving, again = b.save(last), false
+		}
+		select {
+		case last = <-saving:
+			saving = nil
+		case <-limit.C:
+			b.problem(fmt.Errorf("save the snapshot: the disk gave no answer for %s; the next start may begin without it", lastSaveWithin))
+			return
+		}
 	}
-	*last = save{generation: s.Generation, at: time.Now(), took: time.Since(began), failed: err != nil}
 }

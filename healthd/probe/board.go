@@ -37,6 +37,7 @@ type Settings struct {
 type Board struct {
 	dir     string
 	problem func(error)
+	keep    func(dir string, s *healthd.Snapshot) error
 	latest  atomic.Pointer[edition]
 	ticked  atomic.Pointer[time.Time] // when Run last had a turn
 
@@ -45,7 +46,7 @@ type Board struct {
 	pending []key // whose record is newer than the edition
 	shared  []key // that siblings share
 	ear     ear
-	orders  orders
+	orders  *shelf[orders]
 	flushed time.Time     // when verdicts were last published
 	running bool          // Run is
 	due     chan struct{} // tells Run to publish a gap from now
@@ -66,7 +67,7 @@ func NewBoard(s Settings) (*Board, error) {
 	if _, err := rand.Read(id); err != nil {
 		return nil, fmt.Errorf("name this run of the sidecar: %w", err)
 	}
-	b := &Board{dir: s.Dir, problem: s.Problem, due: make(chan struct{}, 1)}
+	b := &Board{dir: s.Dir, problem: s.Problem, keep: saveSnapshot, due: make(chan struct{}, 1)}
 	if b.problem == nil {
 		b.problem = func(error) {}
 	}
