@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,9 +17,9 @@ func TestDiskThatHangsStopsNoHeart(t *testing.T) {
 		var problems []error
 		b.problem = func(err error) { problems = append(problems, err) }
 		thaw := make(chan struct{})
-		begun := 0
+		var begun atomic.Int64
 		b.keep = func(string, *healthd.Snapshot) error {
-			begun++
+			begun.Add(1)
 			<-thaw
 			return nil
 		}
@@ -28,8 +29,8 @@ func TestDiskThatHangsStopsNoHeart(t *testing.T) {
 			time.Sleep(beat)
 			tell(b, healthd.Refused, 3)
 		}
-		if late := time.Since(b.Ticked()); late > beat || begun != 1 {
-			t.Errorf("%d saves are under way, the last turn was %s ago", begun, late)
+		if late := time.Since(b.Ticked()); late > beat || begun.Load() != 1 {
+			t.Errorf("%d saves are under way, the last turn was %s ago", begun.Load(), late)
 		}
 		began := time.Now()
 		stop()
