@@ -13,10 +13,11 @@ type conn struct {
 	guard *guarded
 	peer  netip.Addr
 	group netip.Prefix
-	local bool         // from a loopback address
-	phase atomic.Int32 // heading at first
-	since atomic.Int64 // when the phase began, in nanoseconds
-	calls atomic.Int32 // between Hold and Release
+	local bool          // from a loopback address
+	phase atomic.Int32  // heading at first
+	since atomic.Int64  // when the phase began, in nanoseconds
+	calls atomic.Int32  // between Hold and Release
+	ends  atomic.Uint32 // the last four bytes that were read
 }
 
 // The phases of a connection and how long each may last. The sweep holds them to it: four timers set for each request, which is what
@@ -49,9 +50,24 @@ func (c *conn) Release() {
 // Local reports whether the caller has a loopback address.
 func (c *conn) Local() bool { return c.local }
 
-// Read notices the first bytes of a request.
+// rest ends an answer. What was read already of the next request is in a buffer of net/http, and no Read will notice it: it is there where what was read
+// last is not the end of a head. Who sends bodies, which none of our requests needs, has to send the next request within headTimeout too.
+func (c *conn) rest() {
+	if end := c.ends.Load(); end == '\r'<<24|'\n'<<16|'\r'<<8|'\n' || end&0xffff == '\n'<<8|'\n' {
+		c.enter(idling)
+		return
+	}
+	c.enter(heading)
+}
+
+// Read notices the first bytes of a request, and the last.
 func (c *conn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
+	end := c.ends.Load()
+	for _, b := range p[max(0, n-4):max(0, n)] {
+		end = end<<8 | uint32(b)
+	}
+	c.ends.Store(end)
 	if n > 0 && c.phase.Load() == idling {
 		c.enter(heading)
 	}

@@ -64,6 +64,40 @@ func TestSweepHoldsEachPhaseToItsLimit(t *testing.T) {
 	}
 }
 
+// A head of which a part came together with the request before it stands no longer than any other, however it came.
+func TestPartOfThePipelinedHeadIsAHead(t *testing.T) {
+	const whole = "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"
+	for name, c := range map[string]struct {
+		sent  []string
+		phase int32
+	}{
+		"a request":                {[]string{whole}, idling},
+		"two":                      {[]string{whole + whole}, idling},
+		"in two pieces":            {[]string{whole[:len(whole)-1], whole[len(whole)-1:]}, idling},
+		"byte for byte at the end": {[]string{whole[:len(whole)-3], "\n", "\r", "\n"}, idling},
+		"with bare line ends":      {[]string{"GET /livez HTTP/1.1\nHost: x\n\n"}, idling},
+		"and half of the next":     {[]string{whole + "GET /"}, heading},
+		"and a byte of the next":   {[]string{whole, "G"}, heading},
+		"and all but its end":      {[]string{whole + whole[:len(whole)-2]}, heading},
+	} {
+		g := guardedPort(t, Limits{})
+		in, out := dialled(t, g)
+		for _, piece := range c.sent {
+			in.enter(answering)
+			if _, err := io.WriteString(out, piece); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := io.ReadFull(in, make([]byte, len(piece))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		in.rest()
+		if got := in.phase.Load(); got != c.phase {
+			t.Errorf("%s: phase %d, want %d", name, got, c.phase)
+		}
+	}
+}
+
 func TestPhasesFollowTheRequest(t *testing.T) {
 	b := board(t)
 	report(b, "web/app", healthd.OK, 1)

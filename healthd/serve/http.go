@@ -79,7 +79,7 @@ func (h *HTTP) run(ctx context.Context, g *guarded) error {
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, callerKey{}, c) },
 		ConnState: func(c net.Conn, state http.ConnState) {
 			if state == http.StateIdle {
-				c.(*conn).enter(idling) // what a guarded listener accepts
+				c.(*conn).rest() // what a guarded listener accepts
 			}
 		},
 		MaxHeaderBytes: maxHead,

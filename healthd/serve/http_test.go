@@ -296,6 +296,42 @@ func foreign(t *testing.T) string {
 	return ""
 }
 
+// By the name of a check, or by what is left when it is excluded, a stranger could guess what there is and how it is.
+func TestStrangersNameNoChecks(t *testing.T) {
+	b := board(t)
+	report(b, "web/app", healthd.OK, 1)
+	report(b, "api/app", healthd.Refused, 3)
+	h := NewHTTP(HTTPSettings{Source: b, Tokens: []string{token}})
+	for path, want := range map[string]int{
+		"/readyz": 503, "/readyz/web": 200, "/readyz/api": 503, "/readyz?exclude=api": 503, "/readyz?verbose&exclude=api/app": 503, "/readyz/web?exclude=web/app": 200,
+		"/readyz/web/app": 404, "/readyz/api/app": 404, "/readyz/web/nothing": 404, "/readyz/nobody": 404,
+	} {
+		w := tell(t, h, path, "", false)
+		if w.Code != want || strings.Contains(w.Body.String(), "app") {
+			t.Errorf("%s: %d %s", path, w.Code, w.Body)
+		}
+	}
+	if a, b := tell(t, h, "/readyz/web/app", "", false).Body.String(), tell(t, h, "/readyz/nobody", "", false).Body.String(); a != b {
+		t.Errorf("a check that is there: %q, and one that is not: %q", a, b)
+	}
+	if w := tell(t, h, "/readyz?exclude=api", "", true); w.Code != 200 {
+		t.Errorf("an insider: %d", w.Code)
+	}
+}
+
+// Strangers make nobody print: what they read is printed once a state.
+func TestStrangersReadWhatIsPrinted(t *testing.T) {
+	s := crowd(100, 100)
+	h := NewHTTP(HTTPSettings{Source: frozen{s}, Tokens: []string{token}})
+	one := "/readyz/" + s.Services[0].Name
+	for _, path := range []string{"/readyz?verbose&exclude=x", one + "?verbose", one + "/" + s.Services[0].Checks[0].Name} {
+		tell(t, h, path, "", false)
+		if n := testing.AllocsPerRun(5, func() { tell(t, h, path, "", false) }); n > 100 {
+			t.Errorf("%s: %.0f allocations", path, n)
+		}
+	}
+}
+
 func TestKubernetesForms(t *testing.T) {
 	b := board(t)
 	report(b, "web/app", healthd.OK, 1)

@@ -31,15 +31,25 @@ func query(r *http.Request) url.Values {
 
 // readyz says whether traffic should come, by the same rule as /health, in the form of Kubernetes: ?verbose lists the checks,
 // ?exclude=SERVICE or ?exclude=SERVICE/CHECK leaves some out, /readyz/SERVICE and /readyz/SERVICE/CHECK is about one alone; machines read
-// only the code.
+// only the code. Checks are named by insiders only: by the code a stranger could guess which there are, and how each is. What he reads is printed once.
 func readyz(w http.ResponseWriter, r *http.Request, a audience, b *book, name string) {
 	asked := query(r)
 	exclude := asked["exclude"]
+	p := b.whole
+	if a == stranger {
+		exclude = nil
+		if name != "" {
+			p, name = b.services[name], ""
+		}
+		if p == nil {
+			refuse(w, http.StatusNotFound, "no such service here")
+			return
+		}
+	}
 	if len(exclude) > maxExclude {
 		refuse(w, http.StatusBadRequest, fmt.Sprintf("more than %d exclusions", maxExclude))
 		return
 	}
-	p := b.whole
 	if name != "" || len(exclude) > 0 {
 		narrow, ok := narrowed(b.snapshot, name, exclude)
 		if !ok {
