@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"regexp"
+	"regexp/syntax"
 	"strings"
 	"time"
 
@@ -42,27 +43,30 @@ func newLog(s Settings) (Probe, error) {
 	if err := errors.Join(err, err2, err3); err != nil {
 		return nil, err
 	}
-	matches := func(line []byte) bool { return pattern.Match(line) && (ignore == nil || !ignore.Match(line)) }
-	follow := &tail.Tail{Path: s.Target(), Line: s.Int("max_line"), Read: 256 << 10} // after which the time is looked at
-	counted := newWindow(s.Duration("window"))
-	example := ""
+	reader := &logReader{pattern: pattern, ignore: ignore, follow: &tail.Tail{Path: s.Target(), Line: s.Int("max_line")}}
+	counted, before := newWindow(s.Duration("window")), 0
+	var kernel patient[logSeen]
 	return func(ctx context.Context) healthd.Outcome {
 		start := time.Now()
-		n, behind, err := countLines(ctx, follow, matches, &example)
-		if err != nil {
-			return notSeen(ctx, start, fmt.Errorf("read %s: %w", s.Target(), err))
+		seen, err := kernel.call(ctx, func() logSeen { return reader.read(ctx) })
+		switch {
+		case err != nil:
+			return notSeen(ctx, start, fmt.Errorf("%s was not read in time: its file system hangs, or a pattern takes long", s.Target()))
+		case seen.err != nil:
+			return notSeen(ctx, start, fmt.Errorf("read %s: %w", s.Target(), seen.err))
 		}
-		perMinute := counted.add(start, n)
+		perMinute := counted.add(start, seen.total-before)
+		before = seen.total
 		what := fmt.Sprintf("%s lines a minute of %s match", plainNumber(perMinute), s.Target())
 		f := rate.judge(perMinute, what, plainNumber)
-		if f.class != healthd.OK && example != "" {
-			f.detail += ", the last: " + example
+		if f.class != healthd.OK && seen.example != "" {
+			f.detail += ", the last: " + seen.example
 		}
 		found := []finding{f}
-		if behind {
+		if seen.behind {
 			found = append(found, doubtful("%s is written faster than it can be read here", s.Target()))
 		}
-		if _, err := os.Stat(s.Target()); errors.Is(err, fs.ErrNotExist) {
+		if seen.absent {
 			found = append(found, unseen(fmt.Errorf("%s is not there", s.Target())))
 		}
 		return concluded(start, found...).Measured(perMinute, "/min")
@@ -73,33 +77,67 @@ func compile(s Settings, key string) (*regexp.Regexp, error) {
 	if !s.Has(key) {
 		return nil, nil
 	}
-	re, err := regexp.Compile(s.Text(key))
+	re, err := compilePattern(s.Text(key))
 	if err != nil {
-		return nil, KeyError{key, fmt.Errorf("is no pattern: %s", strings.TrimPrefix(err.Error(), "error parsing regexp: "))}
+		return nil, KeyError{key, err}
 	}
 	return re, nil
 }
 
-// countLines reads what is new for at most half of the time that is left, and counts the lines that match; behind is true where it did not
-// come to the end.
-func countLines(ctx context.Context, follow *tail.Tail, matches func([]byte) bool, example *string) (n int, behind bool, err error) {
+// maxProgram bounds how long a pattern may become once its repetitions are written out. Looking at a byte takes as long as the program is, in
+// the worst case.
+const maxProgram = 2000
+
+// compilePattern compiles a pattern that holds nobody up.
+func compilePattern(text string) (*regexp.Regexp, error) {
+	tree, err := syntax.Parse(text, syntax.Perl)
+	if err != nil {
+		return nil, fmt.Errorf("is no pattern: %s", strings.TrimPrefix(err.Error(), "error parsing regexp: "))
+	}
+	program, err := syntax.Compile(tree.Simplify())
+	if err != nil {
+		return nil, fmt.Errorf("is no pattern: %w", err)
+	}
+	if n := len(program.Inst); n > maxProgram {
+		return nil, fmt.Errorf("becomes a program of %d steps, more than %d; repeat less, x{1,9} rather than x{1,900}", n, maxProgram)
+	}
+	return regexp.Compile(text)
+}
+
+// logReader counts what matches in a log. It goes on from where it was, also where the probe that began a read has ended meanwhile.
+type logReader struct {
+	pattern, ignore *regexp.Regexp // ignore: nil for none
+	follow          *tail.Tail
+	total           int // lines that matched since the start
+	example         string
+}
+
+// logSeen is what a read found.
+type logSeen struct {
+	total   int
+	example string // the last line that matched
+	behind  bool   // it did not come to the end
+	absent  bool
+	err     error
+}
+
+// read reads what is new for at most half of the time that is left; after each line it looks at the clock.
+func (r *logReader) read(ctx context.Context) (seen logSeen) {
 	until := time.Now().Add(time.Second)
 	if deadline, ok := ctx.Deadline(); ok {
 		until = time.Now().Add(time.Until(deadline) / 2)
 	}
-	for more := true; more; {
-		more, err = follow.Next(func(line []byte) {
-			if matches(line) {
-				n++
-				*example = healthd.Line(string(line), 80)
+	r.follow.Stop = func() bool { return ctx.Err() != nil || time.Now().After(until) }
+	for more := true; more && seen.err == nil && !seen.behind; {
+		more, seen.err = r.follow.Next(func(line []byte) {
+			if r.pattern.Match(line) && (r.ignore == nil || !r.ignore.Match(line)) {
+				r.total++
+				r.example = healthd.Line(string(line), 80)
 			}
 		})
-		if err != nil {
-			return n, false, err
-		}
-		if more && (ctx.Err() != nil || time.Now().After(until)) {
-			return n, true, nil
-		}
+		seen.behind = more && r.follow.Stop()
 	}
-	return n, false, nil
+	_, err := os.Stat(r.follow.Path)
+	seen.total, seen.example, seen.absent = r.total, r.example, errors.Is(err, fs.ErrNotExist)
+	return seen
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -12,6 +13,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/lbmedic/lbmedic/healthd"
+	"github.com/lbmedic/lbmedic/internal/tail"
 )
 
 func logTo(t *testing.T, path, text string) {
@@ -63,19 +65,19 @@ func TestLinesOfALogAreCounted(t *testing.T) {
 func TestALogThatIsWrittenTooFastIsSaidSo(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "app.log")
 	logTo(t, path, "")
-	p, err := New("log", []string{path}, options{"pattern": {"x"}})
-	if err != nil {
-		t.Fatal(err)
+	r := &logReader{pattern: regexp.MustCompile("x"), follow: &tail.Tail{Path: path}}
+	if seen := r.read(t.Context()); seen.behind || seen.err != nil {
+		t.Fatal(seen)
 	}
-	sees(t, p(t.Context()), healthd.OK, "0 lines")
-	logTo(t, path, strings.Repeat(strings.Repeat("y", 999)+"\n", 1000)) // more than one read takes, with no time for a second one
-	// The clock has moved on by the time that the first read is over.
-	ctx, cancel := context.WithDeadline(t.Context(), time.Now().Add(time.Microsecond))
-	defer cancel()
-	sees(t, p(ctx), healthd.Degraded, "is written faster than it can be read here")
-	ctx, cancel = context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	sees(t, p(ctx), healthd.OK, "0 lines")
+	logTo(t, path, strings.Repeat("xx\n", 1000))
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	if seen := r.read(over); !seen.behind || seen.total != 1 || seen.err != nil {
+		t.Errorf("with no time left: %+v", seen)
+	}
+	if seen := r.read(t.Context()); seen.behind || seen.total != 1000 || seen.example != "xx" {
+		t.Errorf("with time: %+v", seen)
+	}
 }
 
 func TestPatternsAreValidated(t *testing.T) {
@@ -121,4 +123,52 @@ func TestTheWindowForgets(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A pattern whose program is long would take seconds for one line.
+func TestAPatternThatGrowsTooLongIsRefused(t *testing.T) {
+	for _, pattern := range []string{`(?i)((a|b|ab|ba){1,30}c{1,30}){1,20}x{1,900}z$`, `(x?){900}(x?){90}y`} {
+		for kind, o := range map[string]options{"log": {"pattern": {pattern}}, "tcp": {"match": {pattern}}} {
+			target := map[string]string{"log": "/var/log/app.log", "tcp": "127.0.0.1:1"}[kind]
+			if _, err := New(kind, []string{target}, o); err == nil || !strings.Contains(err.Error(), "steps, more than 2000") {
+				t.Errorf("%s %s: %v", kind, pattern, err)
+			}
+		}
+	}
+	for _, pattern := range []string{`(?i)panic|out of memory`, `^\d{4}-\d{2}-\d{2}T[0-9:.]{8,15}Z (ERROR|FATAL) .*timeout`, `x{1,900}`} {
+		if _, err := compilePattern(pattern); err != nil {
+			t.Errorf("%s: %v", pattern, err)
+		}
+	}
+}
+
+// The slowest pattern on the longest lines ends with the deadline, and what was not looked at yet is counted later.
+func TestASlowPatternEndsInTime(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "app.log")
+	logTo(t, path, "")
+	p, err := New("log", []string{path}, options{"pattern": {`(x?){300}y`}, "max_line": {"16384"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	look := func(timeout time.Duration) healthd.Outcome {
+		ctx, cancel := context.WithTimeout(t.Context(), timeout)
+		defer cancel()
+		return p(ctx)
+	}
+	look(time.Second)
+	const lines = 6
+	logTo(t, path, strings.Repeat(strings.Repeat("x", 16<<10)+"y\n", lines)+strings.Repeat("xy\n", 30))
+	for start := time.Now(); ; {
+		begun := time.Now()
+		o := look(200 * time.Millisecond)
+		if took := time.Since(begun); took > time.Second {
+			t.Fatalf("the probe took %s of 200ms", took)
+		}
+		if o.Value == 30 {
+			break
+		}
+		if time.Since(start) > 50*time.Second {
+			t.Fatalf("not all was read: %s %q", o.Class, o.Detail)
+		}
+	}
 }

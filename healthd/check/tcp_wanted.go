@@ -38,7 +38,7 @@ func newWanted(s Settings) (w tcpWanted, err error) {
 	case len(pattern) > maxPattern:
 		return w, KeyError{"match", fmt.Errorf("is %d bytes long, more than %d", len(pattern), maxPattern)}
 	}
-	if w.pattern, err = regexp.Compile(pattern); err != nil {
+	if w.pattern, err = compilePattern(pattern); err != nil {
 		return w, KeyError{"match", err}
 	}
 	return w, nil

@@ -16,10 +16,11 @@ const (
 // stream is a file that is read line by line.
 type stream struct {
 	file    *os.File
-	most    int    // bytes of a line
-	offset  int64  // how much of it has been read
-	before  []byte // the last bytes of that, by which a file is known again that was copied, or truncated and grown
-	partial []byte // a line whose end is not there yet
+	most    int         // bytes of a line
+	stop    func() bool // nil never stops
+	offset  int64       // how much of it has been read
+	before  []byte      // the last bytes of that, by which a file is known again that was copied, or truncated and grown
+	partial []byte      // a line whose end is not there yet
 	buf     []byte
 }
 
@@ -74,10 +75,13 @@ func (s *stream) drain(budget int64, line func([]byte)) (int64, error) {
 		if n < known || !bytes.Equal(s.buf[:known], s.before) {
 			return budget, errTruncated
 		}
-		s.take(s.buf[known:n], line)
-		s.offset += int64(n - known)
-		budget -= int64(n - known)
-		s.before = append(s.before[:0], s.buf[max(0, n-memory):n]...)
+		taken, stopped := s.take(s.buf[known:n], line)
+		s.offset += int64(taken)
+		budget -= int64(taken)
+		s.before = append(s.before[:0], s.buf[max(0, known+taken-memory):known+taken]...)
+		if stopped {
+			return 0, nil
+		}
 		if err != nil {
 			return budget, nil
 		}
@@ -88,21 +92,29 @@ func (s *stream) drain(budget int64, line func([]byte)) (int64, error) {
 // errTruncated says that a file does not hold any more what was read of it.
 var errTruncated = errors.New("the file was truncated")
 
-// take cuts what was read into lines. One that is longer than the bound is given as far as that, when its end is seen.
-func (s *stream) take(raw []byte, line func([]byte)) {
-	for len(raw) > 0 {
-		part, rest, ended := bytes.Cut(raw, []byte{'\n'})
-		raw = rest
-		if ended && len(s.partial) == 0 {
-			line(part[:min(len(part), s.most)])
-			continue
+// take cuts what was read into lines, and says how much of it was taken before it was told to stop. A line that is longer than the bound is
+// given as far as that, when its end is seen.
+func (s *stream) take(raw []byte, line func([]byte)) (taken int, stopped bool) {
+	for rest := raw; len(rest) > 0; {
+		part, after, ended := bytes.Cut(rest, []byte{'\n'})
+		rest = after
+		if !ended || len(s.partial) > 0 {
+			s.partial = append(s.partial, part[:min(len(part), s.most-len(s.partial))]...)
 		}
-		s.partial = append(s.partial, part[:min(len(part), s.most-len(s.partial))]...)
-		if ended {
+		if !ended {
+			break
+		}
+		if len(s.partial) > 0 {
 			line(s.partial)
 			s.partial = s.partial[:0]
+		} else {
+			line(part[:min(len(part), s.most)])
+		}
+		if s.stop != nil && s.stop() {
+			return len(raw) - len(rest), true
 		}
 	}
+	return len(raw), false
 }
 
 // end gives a last line that has no newline: it will never get one.

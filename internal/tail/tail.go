@@ -22,6 +22,9 @@ type Tail struct {
 	Line int   // bytes of a line that are given; the rest of a longer one is passed over. 0 means DefaultLine
 	Read int64 // bytes that one Next reads at most; 0 means DefaultRead
 
+	// Stop is asked after each line whether the rest is left for the next call; nil never stops.
+	Stop func() bool
+
 	begun bool    // the end has been looked for
 	now   *stream // what is at the path; nil where nothing is
 	last  *stream // what was there before: a program writes to a renamed log until it is told to open the new one
@@ -141,7 +144,7 @@ func (t *Tail) open() error {
 	if err != nil {
 		return err
 	}
-	s := &stream{file: f, most: t.Line}
+	s := &stream{file: f, most: t.Line, stop: t.stopped}
 	if s.most <= 0 {
 		s.most = DefaultLine
 	}
@@ -153,6 +156,8 @@ func (t *Tail) open() error {
 	t.begun, t.now = true, s
 	return nil
 }
+
+func (t *Tail) stopped() bool { return t.Stop != nil && t.Stop() }
 
 // openFile opens a regular file; a named pipe in its place does not make it wait.
 func openFile(path string) (*os.File, error) {

@@ -383,3 +383,30 @@ func FuzzTake(f *testing.F) {
 		}
 	})
 }
+
+// A reading that is stopped goes on with the next line, and says that there is more.
+func TestAStoppedReadingGoesOn(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "app.log")
+	if err := os.WriteFile(path, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	tail := &Tail{Path: path, Stop: func() bool { return true }}
+	defer func() { _ = tail.Close() }()
+	if _, err := tail.Next(func([]byte) {}); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte("one\n\nthree, which is longer than what is remembered of the bytes before an offset, so that they move\nfour"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for range 4 {
+		n := len(got)
+		more, err := tail.Next(func(line []byte) { got = append(got, string(line)) })
+		if err != nil || len(got) > n+1 || more != (len(got) == n+1) {
+			t.Fatalf("got %q, more %v, %v", got[n:], more, err)
+		}
+	}
+	if len(got) != 3 || got[0] != "one" || got[1] != "" || !strings.HasPrefix(got[2], "three") {
+		t.Errorf("got %q", got)
+	}
+}
