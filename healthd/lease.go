@@ -78,6 +78,22 @@ func (l Leases) Admin(now time.Time) Admin {
 	return out
 }
 
+// Who ends an order that nobody asked to end just then.
+const (
+	ByTime     = "the end of its time"
+	ByShutdown = "shutdown"
+)
+
+// OfferedFor is how long after a person's `ready` it is said to whoever asks.
+const OfferedFor = 2 * time.Minute
+
+// Offers reports whether somebody said `ready` just now: then a balancer is to hear so even if nobody remembers that it heard of a drain, for
+// that memory may be lost, as with a container without a volume.
+func (a Admin) Offers(now time.Time) bool {
+	age := now.Sub(a.Since)
+	return a.State == Ready && a.By != "" && a.By != ByTime && a.By != ByShutdown && age >= 0 && age < OfferedFor
+}
+
 // Next is when the next lease ends; zero where none has an end.
 func (l Leases) Next() (next time.Time) {
 	for _, lease := range l {

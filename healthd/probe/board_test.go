@@ -301,7 +301,7 @@ func TestOrdersAndWhatIsOwedSurviveARestart(t *testing.T) {
 		peer, other := netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("10.0.0.2")
 		says := func(b *Board, who netip.Addr) string {
 			t.Helper()
-			word, ok, err := b.Say("web", who)
+			word, ok, err := b.Say("web", who, "")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -309,7 +309,7 @@ func TestOrdersAndWhatIsOwedSurviveARestart(t *testing.T) {
 				return ""
 			}
 			if word == healthd.Ready {
-				if err := b.Heard("web", who); err != nil {
+				if err := b.Heard("web", who, ""); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -345,10 +345,10 @@ func TestOrdersAndWhatIsOwedSurviveARestart(t *testing.T) {
 				t.Errorf("after the restart: %q", got)
 			}
 		}
-		time.Sleep(healthd.ReturnFor)
+		time.Sleep(healthd.MostOwed)
 		for _, b := range []*Board{board(t, dir), b, b} {
 			if got := says(b, peer); got != "" {
-				t.Errorf("after %s: %q", healthd.ReturnFor, got)
+				t.Errorf("after %s: %q", healthd.MostOwed, got)
 			}
 		}
 		if err := b.Order("nobody", healthd.Admin{}); err == nil || !strings.Contains(err.Error(), "no such service") {
@@ -377,7 +377,7 @@ func TestOrderThatCannotBeSavedChangesNothing(t *testing.T) {
 	if err := os.RemoveAll(dir); err != nil {
 		t.Fatal(err)
 	}
-	if _, ok, err := b.Say("web", netip.MustParseAddr("10.0.0.1")); err == nil || ok {
+	if _, ok, err := b.Say("web", netip.MustParseAddr("10.0.0.1"), ""); err == nil || ok {
 		t.Errorf("said a word that is not on disk: %v, %v", ok, err)
 	}
 }
@@ -463,16 +463,16 @@ func FuzzOrdersFile(f *testing.F) {
 				t.Fatal(err)
 			}
 			for range 5 {
-				if _, _, err := b.Say("web", netip.MustParseAddr("10.0.0.1")); err != nil {
+				if _, _, err := b.Say("web", netip.MustParseAddr("10.0.0.1"), ""); err != nil {
 					t.Fatal(err)
 				}
-				if err := b.Heard("web", netip.MustParseAddr("10.0.0.1")); err != nil {
+				if err := b.Heard("web", netip.MustParseAddr("10.0.0.1"), ""); err != nil {
 					t.Fatal(err)
 				}
 			}
-			time.Sleep(healthd.ReturnFor)
-			if word, ok, _ := b.Say("web", netip.MustParseAddr("10.0.0.1")); ok && word == healthd.Ready {
-				t.Errorf("still owed ready after 5 answers and %s", healthd.ReturnFor)
+			time.Sleep(healthd.MostOwed)
+			if word, ok, _ := b.Say("web", netip.MustParseAddr("10.0.0.1"), ""); ok && word == healthd.Ready {
+				t.Errorf("still owed ready after 5 answers and %s", healthd.MostOwed)
 			}
 		})
 	})

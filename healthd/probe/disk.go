@@ -44,11 +44,10 @@ func (o orders) replace(service string, to order) orders {
 	return orders{services}
 }
 
-func (o orders) save(dir string) error { return saveFile(dir, ordersFile, o) }
-
-func loadOrders(dir string) (o orders, err error) {
-	if err := loadFile(dir, ordersFile, &o); err != nil {
-		return orders{}, fmt.Errorf("every service begins as ready, check what was drained: %w", err)
+func loadOrders(dir string) (*shelf[orders], error) {
+	o, err := newShelf[orders](dir, ordersFile)
+	if err != nil {
+		return o, fmt.Errorf("every service begins as ready, check what was drained: %w", err)
 	}
 	return o, nil
 }

@@ -64,7 +64,8 @@ func (k *Keeper) Take(service string, lease healthd.Lease) (healthd.Admin, error
 	return k.set(service, next, lease.Owner, now)
 }
 
-// End ends what an owner ordered, or with all what anybody did, and gives what stands then.
+// End ends what an owner ordered, or with all what anybody did, and gives what stands then. Where nothing stood, it is ready anew: the memory of a
+// drain may be lost, while a balancer has not forgotten it. See healthd.Admin.Offers.
 func (k *Keeper) End(service, owner string, all bool) (healthd.Admin, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -72,6 +73,11 @@ func (k *Keeper) End(service, owner string, all bool) (healthd.Admin, error) {
 	next := k.leases.Services[service].Live(now).Without(owner)
 	if all {
 		next = nil
+	}
+	if svc, ok := k.board.Latest().Service(service); ok && svc.Admin.State == healthd.Ready && len(next) == 0 {
+		if err := k.board.Order(service, healthd.Admin{By: owner, Since: now}); err != nil {
+			return svc.Admin, err
+		}
 	}
 	return k.set(service, next, owner, now)
 }
@@ -159,7 +165,7 @@ func (k *Keeper) settle() time.Duration {
 		live := all.Live(now)
 		var err error
 		if len(live) < len(all) {
-			_, err = k.set(service, live, "the end of its time", now)
+			_, err = k.set(service, live, healthd.ByTime, now)
 		} else {
 			err = k.follow(service, live.Admin(now))
 		}

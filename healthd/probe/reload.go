@@ -54,7 +54,7 @@ func (b *Board) begin(s *healthd.Snapshot, services []Service, before map[key]*r
 			k := key{svc.Name, c.Name}
 			b.checks[k].begin(&c, before[k], now)
 		}
-		if o, ok := b.orders.Services[svc.Name]; ok {
+		if o, ok := b.orders.get().Services[svc.Name]; ok {
 			s, _ = s.Order(svc.Name, o.Admin, now)
 		}
 	}

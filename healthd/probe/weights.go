@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
-	"sync"
 	"time"
 
 	"github.com/lbmedic/lbmedic/healthd"
@@ -14,11 +13,7 @@ const weightsFile = "health-weights.json"
 
 // Weights remembers on disk which balancers heard from us that a service is worth less than all of its weight, for only they may hear
 // `100%`: it overwrites whatever weight an operator set. It is owed as `ready` is, see healthd.Ledger. Its methods are safe for concurrent use.
-type Weights struct {
-	dir  string
-	mu   sync.Mutex
-	owed weights
-}
+type Weights struct{ owed *shelf[weights] }
 
 // weights are the debts by service. A value is never modified.
 type weights struct {
@@ -28,62 +23,74 @@ type weights struct {
 // NewWeights begins with what is on disk in dir, which exists; empty keeps nothing. A file that cannot be read is set aside and told as an
 // error beside the Weights, which work: those balancers keep the weight that they heard until they hear another.
 func NewWeights(dir string) (*Weights, error) {
-	w := &Weights{dir: dir}
-	if err := loadFile(dir, weightsFile, &w.owed); err != nil {
-		w.owed = weights{}
-		return w, fmt.Errorf("no weight that a balancer heard is given back, look for servers below their weight: %w", err)
+	owed, err := newShelf[weights](dir, weightsFile)
+	if err != nil {
+		err = fmt.Errorf("no weight that a balancer heard is given back, look for servers below their weight: %w", err)
 	}
-	return w, nil
+	return &Weights{owed}, err
 }
 
 // Weigh says that a balancer is about to hear that a service is worth less than all of its weight, which is on disk before it returns; or, where
-// less is false, whether it is owed `100%`.
-func (w *Weights) Weigh(service string, balancer netip.Addr, less bool) (owed bool, err error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if !less && len(w.owed.Services[service]) == 0 {
-		return false, nil
-	}
+// less is false, whether it is owed `100%`. Row is its BACKEND/SERVER, where it tells.
+func (w *Weights) Weigh(service string, balancer netip.Addr, row string, less bool) (owed bool, err error) {
 	order := healthd.Ready
 	if less {
 		order = healthd.Drain
 	}
-	_, ok, ledger, changed := w.owed.Services[service].Say(keyOf(balancer), order, time.Now())
-	if !changed {
-		if less && !ok {
-			return false, fmt.Errorf("tell %s a weight of %s: too many balancers are owed theirs back", balancer, service)
+	ok, save, now := false, false, time.Now()
+	say := func(all weights) weights {
+		debts := all.Services[service]
+		if !less && len(debts) == 0 {
+			return all
 		}
-		return ok && !less, nil
+		_, ok, debts, save = debts.Say(keyOf(balancer, row), order, now)
+		return all.with(service, debts)
 	}
-	next := w.with(service, ledger)
-	if !less { // a debt that ran out: on disk it may stay, it has run out there too
-		w.owed = next
-		return false, nil
+	w.owed.change(func(all weights) weights {
+		if next := say(all); !save {
+			return next
+		}
+		return all
+	})
+	if save {
+		if err := w.owed.write(patience, say, atOnce); err != nil {
+			return false, fmt.Errorf("tell %s a weight of %s: %w", balancer, service, err)
+		}
 	}
-	if err := saveFile(w.dir, weightsFile, next); err != nil {
-		return false, fmt.Errorf("tell %s a weight of %s: %w", balancer, service, err)
-	}
-	w.owed = next
-	return false, nil
+	return ok && !less, nil
+}
+
+// Offer has a balancer be owed `100%` even if nobody knows that it heard less. Offered reports whether that is why it is owed.
+func (w *Weights) Offer(service string, balancer netip.Addr, row string) (offered bool) {
+	w.owed.change(func(all weights) weights {
+		var debts healthd.Ledger
+		debts, offered = all.Services[service].Offer(keyOf(balancer, row), time.Now())
+		return all.with(service, debts)
+	})
+	return offered
 }
 
 // Weighed notes that a balancer took `100%`. An error means that a restart would give it for longer than needed.
-func (w *Weights) Weighed(service string, balancer netip.Addr) error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	ledger, changed := w.owed.Services[service].Heard(keyOf(balancer), time.Now())
+func (w *Weights) Weighed(service string, balancer netip.Addr, row string) error {
+	changed := false
+	w.owed.change(func(all weights) weights {
+		var debts healthd.Ledger
+		if debts, changed = all.Services[service].Heard(keyOf(balancer, row), time.Now()); !changed {
+			return all
+		}
+		return all.with(service, debts)
+	})
 	if !changed {
 		return nil
 	}
-	w.owed = w.with(service, ledger)
-	if err := saveFile(w.dir, weightsFile, w.owed); err != nil {
+	if err := w.owed.save(); err != nil {
 		return fmt.Errorf("note that %s took the weight of %s back: %w", balancer, service, err)
 	}
 	return nil
 }
 
-func (w *Weights) with(service string, ledger healthd.Ledger) weights {
-	services := maps.Clone(w.owed.Services)
+func (w weights) with(service string, ledger healthd.Ledger) weights {
+	services := maps.Clone(w.Services)
 	if services == nil {
 		services = map[string]healthd.Ledger{}
 	}

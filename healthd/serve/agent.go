@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"strings"
 	"sync"
 	"time"
@@ -27,6 +28,8 @@ type AgentSettings struct {
 	Drain     DrainWord     // how balancers are told to drain; DrainByState, also where Weights is nil
 	SlowStart time.Duration // from ready to the whole weight, in steps of 25, 50 and 75 percent where they are possible; 0: at once
 
+	Balancers []netip.Prefix // who may hear of an order or of less than the whole weight, beside this host, for it is owed the end; nil: anybody
+
 	Problem  func(error)        // hears why a balancer was left without an answer, once until it changes; nil hears nothing
 	Answered func(words string) // counts the answers, "" for silence, after each was sent; nil counts nothing
 }
@@ -38,7 +41,7 @@ type Agent struct {
 	lines    press[map[string]spoken]
 	mu       sync.Mutex
 	told     string          // the last problem
-	unknown  map[string]bool // the names that callers sent and that mean nothing here, as far as they were told
+	once     map[string]bool // what was told for good
 }
 
 const (
@@ -48,7 +51,7 @@ const (
 	maxSent   = 512                    // of agent-send
 	maxReason = 128
 	shortage  = 50 * time.Millisecond // between two tries to accept while there are no descriptors
-	maxTold   = 16                    // of unknown names: a caller makes up as many as it likes
+	maxTold   = 16                    // of what is told once: a caller makes up as many names as it likes
 )
 
 // NewAgent makes the listener's part; Run starts it.
@@ -117,17 +120,18 @@ func (a *Agent) answer(c *conn) {
 		var ok bool
 		if service, row, ok = nameFrom(c); !ok { // another service's word might put this one out for good
 			a.settings.Answered("")
-			a.tellUnknown(" "+c.peer.String(), fmt.Errorf("%s sends no whole name of a service within %s, as agent-send \"NAME\\n\" does: it gets no answer and keeps its last word", c.peer, readName))
+			a.tellOnce(" "+c.peer.String(), fmt.Errorf("%s sends no whole name of a service within %s, as agent-send \"NAME\\n\" does: it gets no answer and keeps its last word", c.peer, readName))
 			return
 		}
 	}
 	if _, known := a.settings.Source.Latest().Service(service); !known && service != "" {
 		a.settings.Answered("")
-		a.tellUnknown(service, fmt.Errorf("%s asks for the service %q (agent-send), and there is none: it gets no answer and keeps its last word", c.peer, healthd.Line(service, 64)))
+		a.tellOnce(service, fmt.Errorf("%s asks for the service %q (agent-send), and there is none: it gets no answer and keeps its last word", c.peer, healthd.Line(service, 64)))
 		return // HAProxy keeps the last word that it heard
 	}
-	line, err := a.line(service, row, c.peer, time.Now())
-	if line.health == "" || err != nil {
+	who := asker{c.peer, service, row, !a.settings.Send}
+	line, err := a.line(who, time.Now())
+	if line.silent() || err != nil {
 		a.settings.Answered("")
 		a.tell(err)
 		return
@@ -137,7 +141,7 @@ func (a *Agent) answer(c *conn) {
 		return
 	}
 	defer a.settings.Answered(words)
-	a.tell(a.heard(service, c.peer, line))
+	a.tell(a.heard(who, line))
 	if err := c.CloseWrite(); err != nil {
 		return
 	}
@@ -160,19 +164,22 @@ func nameFrom(c *conn) (name, row string, ok bool) {
 		return "", "", false
 	}
 	name, row, _ = strings.Cut(strings.TrimSpace(line), " ")
+	if row, err = parseRow(row); err != nil {
+		row = ""
+	}
 	return name, row, name != ""
 }
 
-// tellUnknown reports each name once that means nothing here, whatever other callers hear in between. The name of a caller that sent none is its
-// address after a space, which is in no name.
-func (a *Agent) tellUnknown(name string, err error) {
+// tellOnce reports something once for each name, whatever other callers hear in between: for a service that is none here, or, after a space, which is in
+// no name, for what it is about.
+func (a *Agent) tellOnce(name string, err error) {
 	a.mu.Lock()
-	told := a.unknown[name] || len(a.unknown) >= maxTold
+	told := a.once[name] || len(a.once) >= maxTold
 	if !told {
-		if a.unknown == nil {
-			a.unknown = map[string]bool{}
+		if a.once == nil {
+			a.once = map[string]bool{}
 		}
-		a.unknown[name] = true
+		a.once[name] = true
 	}
 	a.mu.Unlock()
 	if !told {

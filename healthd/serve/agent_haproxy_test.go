@@ -41,11 +41,13 @@ func (s *turned) Wait(ctx context.Context, after uint64) (*healthd.Snapshot, err
 	return s.Latest(), ctx.Err()
 }
 
-func (s *turned) Say(_ string, b netip.Addr) (healthd.AdminState, bool, error) {
+func (s *turned) Say(string, netip.Addr, string) (healthd.AdminState, bool, error) {
 	return healthd.Ready, false, nil
 }
 
-func (s *turned) Heard(string, netip.Addr) error { return nil }
+func (s *turned) Heard(string, netip.Addr, string) error { return nil }
+
+func (s *turned) Offer(string, netip.Addr, string) bool { return false }
 
 func (w *worth) is(weight int, admin healthd.AdminState) {
 	w.source.mu.Lock()

@@ -215,11 +215,13 @@ func TestAgentThatMayNotOpenItsPortSaysSo(t *testing.T) {
 
 type broken struct{}
 
-func (broken) Say(string, netip.Addr) (healthd.AdminState, bool, error) {
+func (broken) Say(string, netip.Addr, string) (healthd.AdminState, bool, error) {
 	return healthd.Ready, false, errors.New("disk full")
 }
 
-func (broken) Heard(string, netip.Addr) error { return nil }
+func (broken) Heard(string, netip.Addr, string) error { return nil }
+
+func (broken) Offer(string, netip.Addr, string) bool { return false }
 
 // A word that could not be undone is not said: silence changes nothing in HAProxy.
 func TestAgentIsSilentWhileOrdersCannotBeKept(t *testing.T) {
@@ -277,10 +279,10 @@ type gated struct {
 	asked, open chan bool
 }
 
-func (g *gated) Say(service string, balancer netip.Addr) (healthd.AdminState, bool, error) {
+func (g *gated) Say(service string, balancer netip.Addr, row string) (healthd.AdminState, bool, error) {
 	g.asked <- true
 	<-g.open
-	return g.Board.Say(service, balancer)
+	return g.Board.Say(service, balancer, row)
 }
 
 func TestAgentEndsACallerThatNeverCloses(t *testing.T) {

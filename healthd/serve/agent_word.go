@@ -1,7 +1,9 @@
 package serve
 
 import (
+	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -12,9 +14,11 @@ import (
 // Weights remembers which balancers heard less than the whole weight; a *probe.Weights does.
 type Weights interface {
 	// Weigh says that less than the whole weight is about to be heard, or asks whether `100%` is owed.
-	Weigh(service string, balancer netip.Addr, less bool) (owed bool, err error)
+	Weigh(service string, balancer netip.Addr, row string, less bool) (owed bool, err error)
 	// Weighed notes that `100%` was taken.
-	Weighed(service string, balancer netip.Addr) error
+	Weighed(service string, balancer netip.Addr, row string) error
+	// Offer has it be owed `100%` even if nobody knows that it heard less, and reports whether that is why it is owed.
+	Offer(service string, balancer netip.Addr, row string) (offered bool)
 }
 
 // DrainWord is how a balancer is told over the agent-check to give a service nothing new.
@@ -68,6 +72,8 @@ func (s said) String() string {
 	switch {
 	case s.percent < 0:
 		words = append(words, s.health)
+	case s.health == "":
+		words = append(words, weight)
 	case strings.HasPrefix(s.health, "down"): // its reason reaches to the end of the line
 		words = append(words, weight, s.health)
 	default:
@@ -76,18 +82,33 @@ func (s said) String() string {
 	return strings.Join(words, " ") + "\n"
 }
 
-// line is what a caller is to hear: the admin word where there is one, else health and weight; no health for nothing.
-func (a *Agent) line(service, row string, peer netip.Addr, now time.Time) (said, error) {
-	about := (*a.lines.latest())[service]
+// silent reports whether nothing is to be said.
+func (s said) silent() bool { return s.health == "" && s.order == healthd.Ready && s.percent < 0 }
+
+// line is what a caller is to hear: the admin word where there is one, else health and weight; nothing where nothing is known. An order is said
+// whatever the health is.
+func (a *Agent) line(who asker, now time.Time) (said, error) {
+	about := (*a.lines.latest())[who.service]
 	s := said{health: about.health, percent: -1}
-	if about.health == "" {
+	if about.service == nil {
 		return s, nil
 	}
-	byWeight := a.settings.Drain == DrainByWeight && a.settings.Weights != nil && about.service.Admin.State == healthd.Drain
-	if !byWeight {
-		word, ok, err := a.settings.Orders.Say(service, peer)
+	ordered := about.service.Admin.State != healthd.Ready
+	if !ordered && about.health == "" {
+		return s, nil
+	}
+	if ordered && !a.owes(who.balancer) { // and not "up" either
+		return said{percent: -1}, fmt.Errorf("%s asks for %s, which is ordered out, and is none of health.balancers: it gets no answer and keeps its last word", who.balancer, who.service)
+	}
+	byWeight := a.settings.Drain == DrainByWeight && a.settings.Weights != nil
+	offers := about.service.Admin.Offers(now) && a.owes(who.balancer)
+	if !byWeight || about.service.Admin.State != healthd.Drain {
+		if offers && !byWeight {
+			a.settings.Orders.Offer(who.service, who.balancer, who.row)
+		}
+		word, ok, err := a.settings.Orders.Say(who.service, who.balancer, who.row)
 		if err != nil {
-			return said{}, err
+			return said{percent: -1}, err
 		}
 		s.ready = ok && word == healthd.Ready
 		if ok && !s.ready {
@@ -98,40 +119,57 @@ func (a *Agent) line(service, row string, peer netip.Addr, now time.Time) (said,
 	if a.settings.Weights == nil {
 		return s, nil
 	}
-	return a.weigh(s, about.service, byWeight, row, peer, now)
+	offered := offers && a.settings.Weights.Offer(who.service, who.balancer, who.row)
+	return a.weigh(s, about.service, who, offered, now)
+}
+
+// owes reports whether what a caller hears may be owed to it, and so be said at all.
+func (a *Agent) owes(peer netip.Addr) bool {
+	return a.settings.Balancers == nil || peer.IsLoopback() ||
+		slices.ContainsFunc(a.settings.Balancers, func(p netip.Prefix) bool { return p.Contains(peer) })
 }
 
 // weigh adds the weight, where there is one to say.
-func (a *Agent) weigh(s said, about *healthd.Service, drained bool, row string, peer netip.Addr, now time.Time) (said, error) {
+func (a *Agent) weigh(s said, about *healthd.Service, who asker, offered bool, now time.Time) (said, error) {
 	percent := 100
 	switch {
-	case drained:
+	case a.settings.Drain == DrainByWeight && about.Admin.State == healthd.Drain:
 		percent = 0
 	case about.Weight > 0 && about.Weight < 100:
 		percent = max(about.Weight, leastPercent)
 	}
 	owed, err := false, error(nil)
 	if percent > 0 {
-		if owed, err = a.settings.Weights.Weigh(about.Name, peer, false); err != nil {
-			return said{}, err
+		if owed, err = a.settings.Weights.Weigh(about.Name, who.balancer, who.row, false); err != nil {
+			return said{percent: -1}, err
 		}
-		if s.ready || owed { // who heard of no drain is not slowed down
+		if (s.ready || owed) && !offered { // who heard of no drain is not slowed down
 			percent = min(percent, slowStep(about.Admin, a.settings.SlowStart, now))
 		}
-		if percent < 100 && !a.settings.Views.steps(asker{peer, about.Name, row, !a.settings.Send}, now) {
+		if percent < 100 && !(a.owes(who.balancer) && a.settings.Views.steps(who, now)) {
 			percent = 100
 		}
 	}
 	if percent < 100 {
-		if _, err := a.settings.Weights.Weigh(about.Name, peer, true); err != nil {
-			return said{}, err
+		if _, err := a.settings.Weights.Weigh(about.Name, who.balancer, who.row, true); err != nil {
+			return said{percent: -1}, err
 		}
 		s.percent = percent
 	} else if owed {
 		s.percent, s.whole = 100, true
+	} else if about.Admin.State == healthd.Ready && about.Status != healthd.Fail {
+		a.tellLost(who, now)
 	}
-	a.settings.Views.tell(peer, about.Name, percent)
+	a.settings.Views.tell(who.balancer, about.Name, percent)
 	return s, nil
+}
+
+// tellLost reports once for each that a balancer has a weight of 0 that we know nothing of.
+func (a *Agent) tellLost(who asker, now time.Time) {
+	if row := a.settings.Views.lost(who, now); row != "" {
+		a.tellOnce(" "+who.service+" "+row, fmt.Errorf("%s gives %s the weight 0 though the service is well, and no drain of ours is remembered: if nobody there wants that, the state directory was lost while drained; `lbmedic ready %s` gives the whole weight back",
+			who.balancer, row, who.service))
+	}
 }
 
 // slowStep is the share of the weight that a service may have that long after it was ordered back: 25, 50 and 75 percent for a third of
@@ -145,14 +183,14 @@ func slowStep(a healthd.Admin, over time.Duration, now time.Time) int {
 }
 
 // heard notes what the caller took.
-func (a *Agent) heard(service string, peer netip.Addr, s said) error {
+func (a *Agent) heard(who asker, s said) error {
 	if s.ready {
-		if err := a.settings.Orders.Heard(service, peer); err != nil {
+		if err := a.settings.Orders.Heard(who.service, who.balancer, who.row); err != nil {
 			return err
 		}
 	}
 	if s.whole {
-		return a.settings.Weights.Weighed(service, peer)
+		return a.settings.Weights.Weighed(who.service, who.balancer, who.row)
 	}
 	return nil
 }

@@ -33,14 +33,19 @@ type debts struct {
 	ledger healthd.Ledger
 }
 
-func (d *debts) Say(_ string, b netip.Addr) (word healthd.AdminState, ok bool, err error) {
-	word, ok, d.ledger, _ = d.ledger.Say(b.String(), d.source.s.Services[0].Admin.State, time.Now())
+func (d *debts) Say(_ string, b netip.Addr, row string) (word healthd.AdminState, ok bool, err error) {
+	word, ok, d.ledger, _ = d.ledger.Say(healthd.KeyOf(b.String(), row), d.source.s.Services[0].Admin.State, time.Now())
 	return word, ok, nil
 }
 
-func (d *debts) Heard(_ string, b netip.Addr) error {
-	d.ledger, _ = d.ledger.Heard(b.String(), time.Now())
+func (d *debts) Heard(_ string, b netip.Addr, row string) error {
+	d.ledger, _ = d.ledger.Heard(healthd.KeyOf(b.String(), row), time.Now())
 	return nil
+}
+
+func (d *debts) Offer(_ string, b netip.Addr, row string) (offered bool) {
+	d.ledger, offered = d.ledger.Offer(healthd.KeyOf(b.String(), row), time.Now())
+	return offered
 }
 
 // speaker is an agent and what its tests turn.
@@ -72,14 +77,14 @@ func (s *speaker) restart(drain DrainWord, slow time.Duration) {
 // says is one answer, which the balancer takes.
 func (s *speaker) says(want string) {
 	s.t.Helper()
-	line, err := s.agent.line("web", "", lb, time.Now())
+	line, err := s.agent.line(asker{lb, "web", "", true}, time.Now())
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	if line.String() != want+"\n" {
 		s.t.Errorf("after %s: says %q, want %q", time.Since(start2000()), line.String(), want)
 	}
-	if err := s.agent.heard("web", lb, line); err != nil {
+	if err := s.agent.heard(asker{lb, "web", "", true}, line); err != nil {
 		s.t.Error(err)
 	}
 }
@@ -114,7 +119,7 @@ func TestASlowServiceIsWorthLessWhereThatIsAStep(t *testing.T) {
 		time.Sleep(healthd.ReturnFor - time.Nanosecond)
 		s.says("up 100%")
 		s.says("up 100%")
-		time.Sleep(time.Nanosecond)
+		time.Sleep(healthd.MostOwed)
 		s.says("up") // now the weight is an operator's
 		time.Sleep(time.Hour)
 		s.says("up")
@@ -165,7 +170,7 @@ func TestADrainByWeightNeverTouchesTheAdminState(t *testing.T) {
 		s.says("maint")
 		s.order(healthd.Ready)
 		s.says("ready up 100%")
-		time.Sleep(healthd.ReturnFor)
+		time.Sleep(healthd.MostOwed)
 		s.says("ready up 100%")
 		s.says("ready up 100%")
 		s.says("up")
@@ -186,14 +191,14 @@ func TestSlowStartIsInStepsWhereTheyArePossible(t *testing.T) {
 				s.says(ready + "up 25%")
 				s.says(ready + "up 25%")
 				time.Sleep(10 * time.Second)
-				s.says("up 50%")
+				s.says(ready + "up 50%") // asks that far apart are owed for longer
 				s.restart(word, 30*time.Second)
 				s.says("up 50%")
 				time.Sleep(10 * time.Second)
 				s.says("up 75%")
 				time.Sleep(10 * time.Second)
 				s.says("up 100%")
-				time.Sleep(healthd.ReturnFor)
+				time.Sleep(healthd.MostOwed)
 				s.says("up 100%")
 				s.says("up 100%")
 				s.says("up")
@@ -235,7 +240,7 @@ func TestAWeightThatCannotBeKeptIsNotSaid(t *testing.T) {
 	if err := os.WriteFile(s.dir, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	line, err := s.agent.line("web", "", lb, time.Now())
+	line, err := s.agent.line(asker{lb, "web", "", true}, time.Now())
 	if err == nil || line.health != "" || !strings.Contains(err.Error(), "tell 10.0.0.2 a weight of web") {
 		t.Errorf("%+v, %v", line, err)
 	}

@@ -32,13 +32,17 @@ type sidecar struct {
 }
 
 // Say counts on the way to the board.
-func (s *sidecar) Say(service string, balancer netip.Addr) (healthd.AdminState, bool, error) {
+func (s *sidecar) Say(service string, balancer netip.Addr, row string) (healthd.AdminState, bool, error) {
 	defer s.asked.Add(1)
-	return s.board.Say(service, balancer)
+	return s.board.Say(service, balancer, row)
 }
 
-func (s *sidecar) Heard(service string, balancer netip.Addr) error {
-	return s.board.Heard(service, balancer)
+func (s *sidecar) Heard(service string, balancer netip.Addr, row string) error {
+	return s.board.Heard(service, balancer, row)
+}
+
+func (s *sidecar) Offer(service string, balancer netip.Addr, row string) bool {
+	return s.board.Offer(service, balancer, row)
 }
 
 func newSidecar(t *testing.T) *sidecar {
@@ -287,7 +291,7 @@ func TestOperatorsDrainIsNeverCancelled(t *testing.T) {
 		b.becomes("UP")
 		b.stays("while ready is owed", "UP", healthd.ReturnFor)
 		waitFor(t, func() bool {
-			_, owed, err := s.board.Say("web", netip.MustParseAddr("127.0.0.1"))
+			_, owed, err := s.board.Say("web", netip.MustParseAddr("127.0.0.1"), "")
 			return !owed && err == nil
 		})
 		s.heard(2) // HAProxy makes one agent-check after the other: the last ready has been read

@@ -21,9 +21,11 @@ type Source interface {
 
 // Orders says which admin word a balancer is to hear; a *probe.Board does. See healthd.Ledger.
 type Orders interface {
-	Say(service string, balancer netip.Addr) (word healthd.AdminState, ok bool, err error)
+	Say(service string, balancer netip.Addr, row string) (word healthd.AdminState, ok bool, err error)
 	// Heard notes that it took the word Ready.
-	Heard(service string, balancer netip.Addr) error
+	Heard(service string, balancer netip.Addr, row string) error
+	// Offer has it be owed Ready even if nobody knows that it heard of a drain, and reports whether that is why it is owed.
+	Offer(service string, balancer netip.Addr, row string) (offered bool)
 }
 
 // press keeps what was rendered from the latest snapshot.

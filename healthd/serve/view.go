@@ -33,7 +33,8 @@ type View struct {
 	Initial  int           `json:"initial,omitempty"`  // its initial weight is at least this much; 0: not known
 	Coarse   bool          `json:"coarse,omitempty"`   // a percentage that we gave became weight 0, so none is given any more
 
-	gap time.Duration // the last one
+	gap   time.Duration // the last one
+	zeros int           // how many checks in a row showed weight 0 while nothing less than all of it was told
 }
 
 // Presence says whether a balancer still asks.
@@ -79,7 +80,11 @@ func (v View) Next(seen View, percent int) View {
 	}
 	switch {
 	case percent >= 100:
-		seen.Initial = seen.Weight // or what an operator made of it, which counts as long as it stands
+		seen.Initial = seen.Weight                         // or what an operator made of it, which counts as long as it stands
+		seen.Coarse = v.Coarse && seen.Weight < leastSteps // its whole weight allows steps: what made it 0 was not our rounding
+		if seen.Weight == 0 {
+			seen.zeros = v.zeros + 1
+		}
 	case percent > 0 && seen.Weight == 0 && v.Weight == 0 && v.Initial > 0:
 		seen.Coarse = true // twice: the first may have been under way
 	default:

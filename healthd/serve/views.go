@@ -64,8 +64,8 @@ func (v *Views) hear(r *http.Request, caller *conn) {
 		return
 	}
 	text := r.Header[stateHeader]
-	if len(text) != 1 {
-		return
+	if len(text) != 1 || Forwarded(func(name string) bool { return r.Header[name] != nil }) {
+		return // a proxy passes on what strangers send
 	}
 	v.Hear(caller.peer, serviceOf(r.URL.Path), text[0], time.Now())
 }
@@ -200,6 +200,23 @@ func (v *Views) steps(a asker, now time.Time) bool {
 		}
 	}
 	return known
+}
+
+// lost is the row that a balancer keeps at weight 0 though it was told of no less than the whole weight, or empty. It takes two checks in a row, for the
+// first may have been under way.
+func (v *Views) lost(a asker, now time.Time) string {
+	if v == nil {
+		return ""
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for name, row := range v.rows[a.balancer.WithZone("").Unmap()] {
+		mine := a.row == name || a.row == "" && (row.Service == a.service || row.Service == "" && a.alone)
+		if mine && row.zeros >= 2 && row.Presence(now) == Present {
+			return name
+		}
+	}
+	return ""
 }
 
 // All are the views, by balancer and name.

@@ -66,6 +66,15 @@ type agentMade struct {
 	send      bool
 	drain     config.DrainAs
 	slowStart time.Duration
+	balancers string
+}
+
+// debtorsOf are who may hear of a drain: health.balancers, where they are more than the default, which is this host.
+func debtorsOf(h *config.Health) []netip.Prefix {
+	if !slices.ContainsFunc(h.Balancers, func(p netip.Prefix) bool { return !p.Addr().IsLoopback() }) {
+		return nil
+	}
+	return h.Balancers
 }
 
 // agentPort answers for the one service there is, or for the one whose name `agent-send` sends. It opens after the first round: until then
@@ -74,10 +83,10 @@ func (s *sidecar) agentPort(h *config.Health) port {
 	if len(h.Services) == 0 {
 		return port{name: "agent"}
 	}
-	made := agentMade{service: h.Services[0].Name, send: len(h.Services) > 1, drain: h.DrainAs, slowStart: h.SlowStart}
+	made := agentMade{service: h.Services[0].Name, send: len(h.Services) > 1, drain: h.DrainAs, slowStart: h.SlowStart, balancers: fmt.Sprint(debtorsOf(h))}
 	return port{name: "agent", addr: h.Agent, late: true, made: made, serve: func(ctx context.Context, listen func() (net.Listener, error)) error {
 		settings := serve.AgentSettings{Source: s.board, Orders: s.board, Service: made.service, Send: made.send,
-			Weights: s.weights, Views: s.views, Drain: serve.DrainByState, SlowStart: made.slowStart,
+			Weights: s.weights, Views: s.views, Drain: serve.DrainByState, SlowStart: made.slowStart, Balancers: debtorsOf(h),
 			Problem: func(err error) { s.log.Warn("agent-check", zap.Error(err)) }, Answered: s.metrics.Answered}
 		if made.drain == config.DrainAsWeight {
 			settings.Drain = serve.DrainByWeight
