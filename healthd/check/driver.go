@@ -92,8 +92,8 @@ func (w *wire) cut() {
 	}
 }
 
-// failed is failed for an error of a driver: what the network met comes before what the driver made of it, and no secret is shown.
-func (w *wire) failed(start time.Time, awaited string, err error, secrets ...string) healthd.Outcome {
+// failed is failed for an error of a driver: what the network met comes before what the driver made of it.
+func (w *wire) failed(start time.Time, awaited string, err error) healthd.Outcome {
 	w.mu.Lock()
 	met := w.met
 	w.mu.Unlock()
@@ -107,9 +107,7 @@ func (w *wire) failed(start time.Time, awaited string, err error, secrets ...str
 	case met != nil:
 		err = met
 	}
-	o := failed(w.ctx, start, awaited, err)
-	o.Detail = healthd.Line(scrub(o.Detail, secrets...), healthd.MaxDetail)
-	return o
+	return failed(w.ctx, start, awaited, err)
 }
 
 // wireEnd is one connection of a wire.

@@ -72,7 +72,7 @@ func (k kafka) probe(ctx context.Context) healthd.Outcome {
 	defer w.cut()
 	told, err := k.ask(ctx, w)
 	if err != nil {
-		return w.failed(start, "no kafka answer", kafkaError(err), k.password)
+		return w.failed(start, "no kafka answer", kafkaError(err))
 	}
 	class, detail := k.judge(told)
 	return healthd.NewOutcome(start, time.Since(start), class, detail)

@@ -39,7 +39,7 @@ type Option struct {
 	Min, Max float64  // of an Int, a Number, a Percent, or of a Duration in seconds; both 0: no bounds beside the type's own
 	Default  []string // what holds where the key is missing, as it would be written
 	List     bool     // several may be given; a single one stands for a list of one
-	Secret   bool     // it may hold a password: never printed
+	Secret   bool     // it may hold a password: never printed, and taken out of the details of outcomes
 }
 
 // Type is what an option's text means.
@@ -119,7 +119,11 @@ func New(kind string, target []string, options map[string][]string) (Probe, erro
 			s.values[o.Key] = o.Default
 		}
 	}
-	return k.New(s)
+	probe, err := k.New(s)
+	if err != nil {
+		return nil, err
+	}
+	return newSecrets(s).guard(probe), nil
 }
 
 func (o Option) parse(text string) error {

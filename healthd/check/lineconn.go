@@ -90,16 +90,6 @@ func readLine(r *bufio.Reader) (string, error) {
 	return strings.TrimRight(string(text), "\r\n"), nil
 }
 
-// scrub takes secrets out of text that a server said, which may repeat what it was told.
-func scrub(text string, secrets ...string) string {
-	for _, secret := range secrets {
-		if secret != "" {
-			text = strings.ReplaceAll(text, secret, "***")
-		}
-	}
-	return text
-}
-
 // validateServer is validateAddress for a check that takes a unix socket's path too.
 func validateServer(address string) error {
 	if strings.HasPrefix(address, "/") {

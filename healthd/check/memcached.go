@@ -69,17 +69,13 @@ func (m memcached) version(ctx context.Context) (string, error) {
 		case err != nil:
 			return "", err
 		case said != "STORED":
-			return "", wrongAnswer("log in as " + m.username + ": " + scrub(said, m.password))
+			return "", wrongAnswer("log in as " + m.username + ": " + said)
 		}
 	}
 	if err := c.say("version\r\n"); err != nil {
 		return "", err
 	}
-	version, err := memcachedVersion(c.r)
-	if err != nil {
-		return "", err
-	}
-	return scrub(version, m.password), nil
+	return memcachedVersion(c.r)
 }
 
 // memcachedVersion reads "VERSION 1.6.18".

@@ -83,13 +83,9 @@ func (m mongodb) probe(ctx context.Context) healthd.Outcome {
 	if err != nil {
 		return healthd.NewOutcome(start, time.Since(start), healthd.OwnFault, "a file that the url names cannot be read")
 	}
-	var secret string
-	if config.Auth != nil {
-		secret = config.Auth.Password
-	}
 	hello, err := m.ask(ctx, w, config)
 	if err != nil {
-		return w.failed(start, "no mongodb answer", err, secret)
+		return w.failed(start, "no mongodb answer", err)
 	}
 	class, detail := m.judge(hello)
 	return healthd.NewOutcome(start, time.Since(start), class, detail)

@@ -75,7 +75,7 @@ func (p mysqlProbe) probe(ctx context.Context) healthd.Outcome {
 	defer w.cut()
 	seen, err := p.ask(ctx, w)
 	if err != nil {
-		return w.failed(start, "no mysql answer", mysqlError(err), p.config.Passwd)
+		return w.failed(start, "no mysql answer", mysqlError(err))
 	}
 	return p.rules.outcome(start, seen)
 }

@@ -120,7 +120,7 @@ func (n nats) probe(ctx context.Context) healthd.Outcome {
 	if err != nil {
 		return failed(ctx, start, "no nats answer", err)
 	}
-	detail := "pong, version " + scrub(info.Version, n.login.Password, n.login.Token)
+	detail := "pong, version " + info.Version
 	switch {
 	case n.jetstream && !info.JetStream:
 		return healthd.NewOutcome(start, time.Since(start), healthd.WrongAnswer, "jetstream is not enabled")
@@ -174,7 +174,7 @@ func (n nats) ask(ctx context.Context) (info natsInfo, err error) {
 		case strings.HasPrefix(line, "-ERR"):
 			return info, n.refusal(line)
 		case line != "PING" && line != "+OK":
-			return info, fmt.Errorf("it said %q", healthd.Line(n.scrub(line), 80))
+			return info, fmt.Errorf("it said %q", healthd.Line(line, 80))
 		}
 	}
 	return info, errors.New("16 lines and no PONG among them")
@@ -187,7 +187,7 @@ func (n nats) readInfo(line string) (info natsInfo, err error) {
 	case strings.HasPrefix(line, "-ERR"):
 		return info, n.refusal(line)
 	case !ok:
-		return info, fmt.Errorf("it said %q", healthd.Line(n.scrub(line), 80))
+		return info, fmt.Errorf("it said %q", healthd.Line(line, 80))
 	}
 	if json.Unmarshal([]byte(text), &info) != nil || info.Version == "" {
 		return info, errors.New("its INFO is not what a nats server says")
@@ -197,7 +197,5 @@ func (n nats) readInfo(line string) (info natsInfo, err error) {
 
 // refusal is an error of the server: -ERR 'Authorization Violation'.
 func (n nats) refusal(line string) error {
-	return wrongAnswer("the server says " + strings.ToLower(strings.Trim(strings.TrimPrefix(n.scrub(line), "-ERR"), " '")))
+	return wrongAnswer("the server says " + strings.ToLower(strings.Trim(strings.TrimPrefix(line, "-ERR"), " '")))
 }
-
-func (n nats) scrub(text string) string { return scrub(text, n.login.Password, n.login.Token) }

@@ -79,7 +79,7 @@ func (p *postgres) probe(ctx context.Context) healthd.Outcome {
 	config.OnNotice = func(*pgconn.PgConn, *pgconn.Notice) {}
 	conn, err := pgconn.ConnectConfig(ctx, config)
 	if err != nil {
-		return w.failed(start, "no postgres answer", postgresError(err), config.Password)
+		return p.failed(w, start, err, config.Password)
 	}
 	defer func() {
 		w.leaving.Store(true)
@@ -88,9 +88,16 @@ func (p *postgres) probe(ctx context.Context) healthd.Outcome {
 	}()
 	seen, err := p.ask(ctx, conn)
 	if err != nil {
-		return w.failed(start, "no postgres answer", postgresError(err), config.Password)
+		return p.failed(w, start, err, config.Password)
 	}
 	return p.rules.outcome(start, seen)
+}
+
+// failed hides a password that no key of the check holds: it may be of the environment or of a file.
+func (p *postgres) failed(w *wire, start time.Time, err error, password string) healthd.Outcome {
+	o := w.failed(start, "no postgres answer", postgresError(err))
+	o.Detail = orderSecrets([]string{password}).scrub(o.Detail)
+	return o
 }
 
 func (p *postgres) ask(ctx context.Context, conn *pgconn.PgConn) (sqlState, error) {

@@ -144,14 +144,14 @@ func (r *redis) ask(ctx context.Context) (redisInfo, error) {
 			break
 		}
 		if refusal, ok := errors.AsType[respError](err); ok {
-			return nil, wrongAnswer(command[0] + ": " + scrub(string(refusal), r.password))
+			return nil, wrongAnswer(command[0] + ": " + string(refusal))
 		}
 		if err != nil {
 			return nil, err
 		}
 		switch {
 		case command[0] == "PING" && reply != "PONG", command[0] == "AUTH" && reply != "OK":
-			return nil, wrongAnswer(fmt.Sprintf("%s: it said %q", command[0], healthd.Line(scrub(reply, r.password), 80)))
+			return nil, wrongAnswer(fmt.Sprintf("%s: it said %q", command[0], healthd.Line(reply, 80)))
 		case command[0] == "INFO":
 			info.read(reply)
 		}
