@@ -46,7 +46,7 @@ type Board struct {
 	pending []key // whose record is newer than the edition
 	shared  []key // that siblings share
 	ear     ear
-	orders  orders
+	orders  *shelf[orders]
 	flushed time.Time     // when verdicts were last published
 	running bool          // Run is
 	due     chan struct{} // tells Run to publish a gap from now
