@@ -111,13 +111,14 @@ func (p *Probers) pause() time.Duration {
 	return pause
 }
 
-// start makes a probe, or says of the one that still hangs long after its time that it does.
+// start makes a probe, or says of the one that still hangs long after its time that it does: a timeout again, and as slow as one.
 func (p *Probers) start(w *workers, t *turn, now time.Time) {
+	timeout := t.check.timeout()
 	switch began, started := t.flight.start(now); {
 	case started:
 		w.do(t)
-	case now.Sub(began) > t.check.timeout()+overdue && t.flight.giveUp():
-		p.report.Report(t.service, t.check.Name, healthd.NewOutcome(now, 0, healthd.TimedOut, hangs(now.Sub(began))))
+	case now.Sub(began) > timeout+overdue && t.flight.giveUp():
+		p.report.Report(t.service, t.check.Name, healthd.NewOutcome(now.Add(-timeout), timeout, healthd.TimedOut, hangs(now.Sub(began))))
 	}
 }
 

@@ -335,3 +335,30 @@ func TestProbeThatPanicsIsAnOwnFault(t *testing.T) {
 		}
 	})
 }
+
+// A probe that hangs is as slow as one that gets no answer in time: it makes nothing look quick.
+func TestProbeThatHangsIsSlow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		thaw, probes := make(chan struct{}), 0
+		services := []Service{{Name: "web", Checks: []Check{{Name: "app", Kind: "disk", Probe: func(context.Context) healthd.Outcome {
+			if probes++; probes > 3 {
+				<-thaw
+			}
+			return healthd.NewOutcome(time.Now(), 200*time.Millisecond, healthd.OK, "")
+		}}}}}
+		b, err := NewBoard(Settings{Services: services})
+		if err != nil {
+			t.Fatal(err)
+		}
+		stops := []func(){running(t, b.Run), running(t, NewProbers(services, b).Run)}
+		time.Sleep(time.Minute)
+		svc, _ := b.Latest().Service("web")
+		c := svc.Checks[0]
+		if c.Latency.P50 != DefaultTimeout || c.Verdict.Status != healthd.Fail || c.Stale || c.Verdict.Since.After(time.Now()) {
+			t.Errorf("%+v", c)
+		}
+		close(thaw)
+		stops[1]()
+		stops[0]()
+	})
+}
