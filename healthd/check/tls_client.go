@@ -34,8 +34,10 @@ type tlsClient struct {
 	name          string // tls_name
 	base          tls.Config
 	seen          [3]os.FileInfo // of ca, cert and key when they were last read; nil: missing
-	trouble       error          // why a changed file is not in use; the last good ones are
-	asked         atomic.Bool    // the last server wanted a client certificate
+	disk          patient[tlsFiles]
+	hangs         error       // the files could not be looked at
+	trouble       error       // why a changed file is not in use; the last good ones are
+	asked         atomic.Bool // the last server wanted a client certificate
 }
 
 // tlsConfig reads tlsOptions and the files they name. Without ca the authorities of this host are trusted, as they were when the
@@ -52,10 +54,11 @@ func tlsConfig(s Settings) (*tlsClient, error) {
 	case c.ca != "" && c.base.InsecureSkipVerify:
 		return nil, KeyError{"skip_verify", errors.New("takes any certificate, so the authorities of ca would do nothing; remove one of them")}
 	}
-	c.seen = c.look()
-	if err := c.read(); err != nil {
-		return nil, err
+	now := c.load([3]os.FileInfo{}, true)
+	if now.err != nil {
+		return nil, now.err
 	}
+	c.take(now)
 	return c, nil
 }
 
@@ -71,37 +74,76 @@ func (c *tlsClient) look() (seen [3]os.FileInfo) {
 	return seen
 }
 
-func (c *tlsClient) read() error {
-	var roots *x509.CertPool
-	var own []tls.Certificate
+// tlsFiles is what the files hold, or why they cannot be used.
+type tlsFiles struct {
+	seen    [3]os.FileInfo
+	changed bool
+	roots   *x509.CertPool
+	own     []tls.Certificate
+	err     error
+}
+
+// load reads the files if they are others than before, or if it must. It changes nothing of c.
+func (c *tlsClient) load(before [3]os.FileInfo, must bool) (f tlsFiles) {
+	if f.seen = c.look(); !must && sameFiles(f.seen, before) {
+		return f
+	}
+	f.changed = true
 	if c.ca != "" {
 		text, err := os.ReadFile(c.ca)
 		if err != nil {
-			return KeyError{"ca", err}
+			f.err = KeyError{"ca", err}
+			return f
 		}
-		roots = x509.NewCertPool()
-		if !roots.AppendCertsFromPEM(text) {
-			return KeyError{"ca", fmt.Errorf("%s holds no certificate in PEM", c.ca)}
+		f.roots = x509.NewCertPool()
+		if !f.roots.AppendCertsFromPEM(text) {
+			f.err = KeyError{"ca", fmt.Errorf("%s holds no certificate in PEM", c.ca)}
+			return f
 		}
 	}
 	if c.cert != "" {
 		pair, err := tls.LoadX509KeyPair(c.cert, c.key)
 		if err != nil {
-			return KeyError{"cert", fmt.Errorf("%s with %s: %w", c.cert, c.key, err)}
+			f.err = KeyError{"cert", fmt.Errorf("%s with %s: %w", c.cert, c.key, err)}
+			return f
 		}
-		own = []tls.Certificate{pair}
+		f.own = []tls.Certificate{pair}
 	}
-	c.base.RootCAs, c.base.Certificates = roots, own
-	return nil
+	return f
+}
+
+func (c *tlsClient) take(f tlsFiles) {
+	if !f.changed {
+		return
+	}
+	if c.seen, c.trouble = f.seen, f.err; f.err == nil {
+		c.base.RootCAs, c.base.Certificates = f.roots, f.own
+	}
+}
+
+// filesWait is how long a handshake waits for the files at most: where their file system hangs, the last good ones are at hand.
+const filesWait = 250 * time.Millisecond
+
+// refresh reads the files again where they have changed.
+func (c *tlsClient) refresh() {
+	if c.ca == "" && c.cert == "" {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), filesWait)
+	defer cancel()
+	before := c.seen
+	if now, err := c.disk.call(ctx, func() tlsFiles { return c.load(before, false) }); err == nil {
+		c.hangs = nil
+		c.take(now)
+	} else {
+		c.hangs = errors.New("the file system of ca, cert or key does not answer")
+	}
 }
 
 // config gives the settings of one connection to a server of that name, a host without port; tls_name comes before it. Files that have
 // changed are read again. Where they cannot be (a certificate is replaced before its key is) the last good ones stay in use.
 func (c *tlsClient) config(server string) *tls.Config {
-	if now := c.look(); !sameFiles(now, c.seen) {
-		c.seen = now
-		c.trouble = c.read()
-	}
+	c.refresh()
 	made := c.base.Clone()
 	c.asked.Store(false)
 	made.GetClientCertificate = func(info *tls.CertificateRequestInfo) (*tls.Certificate, error) {
@@ -142,8 +184,12 @@ func (c *tlsClient) handshake(ctx context.Context, conn net.Conn, server string,
 	if err == nil {
 		return secure, nil
 	}
-	if text, ok := tlsTrouble(err); ok && c.trouble != nil {
-		return nil, wrongAnswer(text + "; the file read before is in use, for " + c.trouble.Error())
+	trouble := c.trouble
+	if c.hangs != nil {
+		trouble = c.hangs
+	}
+	if text, ok := tlsTrouble(err); ok && trouble != nil {
+		return nil, wrongAnswer(text + "; the file read before is in use, for " + trouble.Error())
 	}
 	return nil, fmt.Errorf("tls: %w", err)
 }

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -238,6 +239,35 @@ func TestCertificateFilesAreReadAgain(t *testing.T) {
 	address = secureApp(t, &tls.Config{Certificates: []tls.Certificate{one}})
 	if o := hello(t, client, address); !strings.Contains(o.Detail, "signed by \"First CA\", an unknown authority") {
 		t.Errorf("got %s: %q", o.Class, o.Detail)
+	}
+}
+
+// A file system that hangs, as a pipe without a writer does, delays a handshake by a moment, and what was read before stays in use.
+func TestCertificateFilesThatHangAreNotWaitedFor(t *testing.T) {
+	a := newAuthority(t, "CA")
+	ca := a.file()
+	client, err := tlsOf(options{"ca": {ca}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(os.Remove(ca), syscall.Mkfifo(ca, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	address := secureApp(t, &tls.Config{Certificates: []tls.Certificate{a.leaf(nil)}})
+	for range 2 {
+		if o := hello(t, client, address); o.Class != healthd.OK || client.hangs == nil {
+			t.Errorf("got %s: %q, %v", o.Class, o.Detail, client.hangs)
+		}
+	}
+	// The reading that was left behind ends.
+	f, err := os.OpenFile(ca, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = f.Close()
+	writePEM(t, ca, "CERTIFICATE", a.cert.Raw)
+	if o := hello(t, client, address); o.Class != healthd.OK || client.hangs != nil || client.trouble != nil {
+		t.Errorf("got %s: %q, %v, %v", o.Class, o.Detail, client.hangs, client.trouble)
 	}
 }
 

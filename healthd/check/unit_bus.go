@@ -97,7 +97,7 @@ func busError(bus string, err error) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
 		return fmt.Errorf("there is no D-Bus at %s; a check of a unit is of use where systemd runs", bus)
-	case errors.Is(err, context.DeadlineExceeded):
+	case isTimeout(err):
 		return fmt.Errorf("the D-Bus at %s did not answer in time", bus)
 	case isReply && (refused.Name == "org.freedesktop.DBus.Error.ServiceUnknown" || refused.Name == "org.freedesktop.DBus.Error.NameHasNoOwner"):
 		return fmt.Errorf("systemd is not on the D-Bus at %s", bus)
