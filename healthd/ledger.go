@@ -47,14 +47,15 @@ type Debt struct {
 	Gap     time.Duration `json:"gap,omitempty"`     // the longest between two asks
 	Offered bool          `json:"offered,omitempty"` // by Offer: it may never have heard of a drain
 
-	asked time.Time // the last time, since the start
+	asked  time.Time // the last time, since the start
+	closed bool      // it ran out, and no later gap makes it last longer
 }
 
 // owed reports whether the debt is still open. A file may hold any; a first answer from the future, after the clock was set back, counts
 // as one from long ago.
 func (d Debt) owed(who string, now time.Time) bool {
-	if d.Left > 0 {
-		return true
+	if d.Left > 0 || d.closed {
+		return !d.closed
 	}
 	gaps := time.Duration(gapsOfBalancer)
 	if strings.Contains(who, " ") {
@@ -91,6 +92,7 @@ func (l Ledger) Say(who string, order AdminState, now time.Time) (word AdminStat
 	case order == Ready && debt.owed(who, now):
 		return Ready, true, l.with(who, debt), false
 	case order == Ready && debt.younger(now, OfferedFor): // it is not to be offered again
+		debt.closed = true
 		return Ready, false, l.with(who, debt), false
 	case order == Ready:
 		return Ready, false, l.without(who), false

@@ -13,6 +13,7 @@ import (
 func TestReadyIsOnlyTheEdgeThatEndsOurOwn(t *testing.T) {
 	type debt struct {
 		left         int
+		closed       bool
 		asked, taken time.Time
 		gap          time.Duration
 	}
@@ -46,7 +47,7 @@ func TestReadyIsOnlyTheEdgeThatEndsOurOwn(t *testing.T) {
 					t.Fatalf("nobody took ready in %v", ledger)
 				}
 				owed[who] = debt{left: Returns, asked: now, gap: due.gap}
-			case known && (due.left > 0 || now.Sub(due.taken) < min(max(ReturnFor, 12*due.gap), MostOwed)):
+			case known && !due.closed && (due.left > 0 || now.Sub(due.taken) < min(max(ReturnFor, 12*due.gap), MostOwed)):
 				if !ok || word != Ready {
 					t.Fatalf("%s was told %s, %v but is owed ready", who, word, ok)
 				}
@@ -70,6 +71,9 @@ func TestReadyIsOnlyTheEdgeThatEndsOurOwn(t *testing.T) {
 					t.Fatalf("%s is still in %v", who, ledger)
 				}
 				delete(owed, who)
+			case known:
+				due.closed = true
+				owed[who] = due
 			}
 		}
 	})
@@ -125,6 +129,23 @@ func everyBackend(backends int, round, spread time.Duration, named bool) (out in
 		}
 	}
 	return out, ledger
+}
+
+// What ran out stays so: an operator's drain from after it is not ended because the balancer was busy once.
+func TestALateGapOpensNoDebtAgain(t *testing.T) {
+	_, _, ledger, _ := Ledger{}.Say("edge", Drain, t0)
+	second := 0
+	for ; second < 13; second++ { // twelve gaps of one
+		now := t0.Add(time.Duration(second) * time.Second)
+		_, _, ledger, _ = ledger.Say("edge", Ready, now)
+		ledger, _ = ledger.Heard("edge", now)
+	}
+	for _, second := range []int{13, 23, 24, 50} {
+		_, ok, next, _ := ledger.Say("edge", Ready, t0.Add(time.Duration(second)*time.Second))
+		if ledger = next; ok {
+			t.Errorf("after %d s it is owed again", second)
+		}
+	}
 }
 
 // Where the asks are named one row's debt is not another's, and one from before it was named is still known.
