@@ -60,6 +60,9 @@ func (c *conn) rest() {
 	c.enter(heading)
 }
 
+// Group is what the limits per address count: the address, or its /64.
+func (c *conn) Group() netip.Prefix { return c.group }
+
 // Read notices the first bytes of a request, and the last.
 func (c *conn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)

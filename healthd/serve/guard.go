@@ -35,7 +35,7 @@ func guard(l net.Listener, limits Limits) *guarded {
 }
 
 // Guard holds a listener for another protocol to the limits, as one of an HTTP is. Its connections have Hold and Release, to be called
-// at the begin and the end of each call, and Local.
+// at the begin and the end of each call, Local and Group.
 func Guard(l net.Listener, limits Limits) net.Listener { return guard(l, limits) }
 
 // sweep closes what has outlived the limit of its phase.

@@ -2,7 +2,6 @@ package grpc
 
 import (
 	"context"
-	"sync/atomic"
 
 	rpc "google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -22,7 +21,7 @@ type desk struct {
 	health.UnimplementedHealthServer
 	*Server
 	over     context.Context // of Run
-	watching atomic.Int64
+	watchers watchers
 }
 
 // word is the gRPC status of a condition. Warn serves; UNKNOWN is said while nothing is known, which no client takes for SERVING.
@@ -72,15 +71,19 @@ func (d *desk) insider(ctx context.Context) bool {
 }
 
 // Watch sends the status at once and whenever it has changed, until the caller has gone or we stop. A service that is not known
-// is SERVICE_UNKNOWN until a change of the configuration brings it.
+// is SERVICE_UNKNOWN until a change of the configuration brings it. One of too many is ended with RESOURCE_EXHAUSTED; see watchers.
 func (d *desk) Watch(req *health.HealthCheckRequest, stream rpc.ServerStreamingServer[health.HealthCheckResponse]) error {
-	defer d.watching.Add(-1)
-	if d.watching.Add(1) > int64(d.settings.Limits.Waiting) {
-		return status.Error(codes.ResourceExhausted, "too many watch already; ask by Check")
+	ctx, cancel := context.WithCancelCause(stream.Context())
+	defer cancel(nil)
+	me := &watcher{end: cancel}
+	if c := connOf(ctx); c != nil {
+		me.group, me.local = c.Group(), c.Local()
 	}
-	ctx, cancel := context.WithCancel(stream.Context())
-	defer cancel()
-	defer context.AfterFunc(d.over, cancel)()
+	if !d.watchers.add(me) {
+		return tooMany
+	}
+	defer d.watchers.remove(me)
+	defer context.AfterFunc(d.over, func() { cancel(nil) })()
 	said := health.HealthCheckResponse_ServingStatus(-1)
 	for {
 		generation := d.settings.Source.Latest().Generation // before the look, so that no change is slept through
@@ -97,6 +100,9 @@ func (d *desk) Watch(req *health.HealthCheckRequest, stream rpc.ServerStreamingS
 		if _, err := d.settings.Source.Wait(ctx, generation); err != nil {
 			if err := stream.Context().Err(); err != nil {
 				return status.FromContextError(err).Err()
+			}
+			if context.Cause(ctx) == tooMany {
+				return tooMany
 			}
 			return status.Error(codes.Unavailable, "lbmedic stops; ask again")
 		}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/netip"
 	"time"
 
 	rpc "google.golang.org/grpc"
@@ -21,7 +22,7 @@ import (
 // Settings of a Server.
 type Settings struct {
 	Source     serve.Source
-	Limits     serve.Limits // Waiting bounds the Watch streams
+	Limits     serve.Limits // Waiting bounds the Watch streams; one address may have a quarter of them, loopback excepted
 	TokensOnly bool         // loopback callers are strangers
 	Tokens     []string     // whose holders are told the names of the services by List, from metadata `authorization: Bearer TOKEN`
 }
@@ -61,7 +62,7 @@ func (s *Server) Run(ctx context.Context, l net.Listener) error {
 	serving, stop := context.WithCancel(ctx)
 	defer stop()
 	server := rpc.NewServer(options()...)
-	health.RegisterHealthServer(server, &desk{Server: s, over: serving})
+	health.RegisterHealthServer(server, &desk{Server: s, over: serving, watchers: watchers{most: s.settings.Limits.Waiting, of: map[netip.Prefix][]*watcher{}}})
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(serve.Guard(l, s.settings.Limits)) }()
 	select {
@@ -109,6 +110,7 @@ type conn interface {
 	Hold()
 	Release()
 	Local() bool
+	Group() netip.Prefix
 }
 
 // open credentials let anybody in, and keep the connection for those who ask where a call comes from.

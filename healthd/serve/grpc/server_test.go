@@ -251,14 +251,21 @@ func TestListTellsStrangersNoNames(t *testing.T) {
 func TestCallsAreBounded(t *testing.T) {
 	b := board(t, web("app"))
 	client, _, _ := serving(t, Settings{Source: b, Limits: serve.Limits{Waiting: 2}})
+	var first health.Health_WatchClient
 	for i := range 3 {
 		stream, err := client.Watch(bounded(t), &health.HealthCheckRequest{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := stream.Recv(); i < 2 && err != nil || i == 2 && status.Code(err) != codes.ResourceExhausted {
+		if _, err := stream.Recv(); err != nil {
 			t.Errorf("stream %d: %v", i, err)
 		}
+		if first == nil {
+			first = stream
+		}
+	}
+	if _, err := first.Recv(); status.Code(err) != codes.ResourceExhausted {
+		t.Errorf("the oldest ended with %v", err)
 	}
 	if _, err := client.Check(bounded(t), &health.HealthCheckRequest{Service: strings.Repeat("x", 2*maxRequest)}); status.Code(err) != codes.ResourceExhausted {
 		t.Errorf("a long name: %v", err)
