@@ -138,7 +138,6 @@ func (w wrongAnswer) Error() string { return string(w) }
 var ownFaults = []error{
 	syscall.EADDRNOTAVAIL, syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM,
 	syscall.EPERM, syscall.EACCES, syscall.EAFNOSUPPORT, syscall.ENETUNREACH, syscall.ENETDOWN, syscall.EINVAL,
-	context.Canceled,
 }
 
 // classify turns an error of the network into a class and a detail a person understands.
