@@ -34,6 +34,7 @@ type Daemon struct {
 	mu          sync.Mutex
 	config      *config.Config // settled
 	reading     admin.Reading
+	announced   bool // that everything had its first look
 	controllers *controllers
 }
 
@@ -174,6 +175,9 @@ func (d *Daemon) announce(ctx context.Context) error {
 		}
 	}
 	debug.FreeOSMemory() // what the reading of the configuration and the first round took
+	d.mu.Lock()
+	d.announced = true
+	d.mu.Unlock()
 	d.log.Info("ready", zap.String("version", d.version))
 	notify(d.log, systemd.SdNotifyReady)
 	<-ctx.Done()

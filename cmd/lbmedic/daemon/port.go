@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"sync"
 
 	"go.uber.org/zap"
@@ -59,7 +60,7 @@ func (p *ports) prepare(next []port) (opened map[string]*socket, err error) {
 		if old := p.open[n.name]; !n.addr.IsValid() || old != nil && old.addr == n.addr {
 			continue
 		}
-		if n.late && p.serving[n.name] == nil {
+		if n.late && !p.serving[n.name].listens() {
 			err = p.sockets.free(n.name, n.addr)
 		} else {
 			opened[n.name], err = p.sockets.open(n.name, n.addr)
@@ -70,6 +71,19 @@ func (p *ports) prepare(next []port) (opened map[string]*socket, err error) {
 		}
 	}
 	return opened, nil
+}
+
+// listens reports whether it, or one that it has not replaced yet, has opened its port.
+func (s *server) listens() bool {
+	if s == nil {
+		return false
+	}
+	select {
+	case <-s.listening:
+		return true
+	default:
+		return slices.ContainsFunc(s.before, (*server).listens)
+	}
 }
 
 // discard closes what prepare opened and nothing will use.

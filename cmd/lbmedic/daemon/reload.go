@@ -16,8 +16,13 @@ import (
 // Reread has load read the configuration and takes it. Where it cannot be read or taken the old one goes on; the error is then what is wrong,
 // and stays to be seen in Reading and in systemd's status until a reading succeeds.
 func (d *Daemon) Reread(load func() (*config.Config, error)) error {
-	notify(d.log, systemd.SdNotifyReloading, systemd.SdNotifyMonotonicUsec())
-	defer notify(d.log, systemd.SdNotifyReady)
+	d.mu.Lock()
+	announced := d.announced
+	d.mu.Unlock()
+	if announced { // before that the end of a reload would say that the first round is over
+		notify(d.log, systemd.SdNotifyReloading, systemd.SdNotifyMonotonicUsec())
+		defer notify(d.log, systemd.SdNotifyReady)
+	}
 	cfg, err := load()
 	if err == nil {
 		err = d.Reload(cfg)

@@ -286,3 +286,55 @@ func descriptors(t *testing.T) int {
 	}
 	return len(all)
 }
+
+// A reload while the first round is under way says no more than there is to say: not ready, and no word for an agent-check.
+func TestReloadInTheFirstRoundIsNotReady(t *testing.T) {
+	m := newManager(t)
+	h := newHouse(t)
+	silent := listener(t)
+	s := settings{http: peertest.Port(t), agent: peertest.Port(t),
+		checks: fmt.Sprintf("        slow: {http: 'http://%s/', interval: 60s, timeout: 30s}\n", silent.Addr())}
+	d, err := New(h.config(s), "v1", zap.NewNop())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- d.Run(ctx) }()
+	defer func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}()
+	answers := func() bool {
+		resp, err := http.Get(fmt.Sprintf("http://127.0.0.1:%d/livez", s.http))
+		if err == nil {
+			_ = resp.Body.Close()
+		}
+		return err == nil
+	}
+	waitFor(t, "it serves", answers)
+	for _, more := range []string{"  drain_as: drain\n", "  drain_as: 0%\n"} {
+		s.more = more
+		if err := d.Reread(func() (*config.Config, error) { return h.config(s), nil }); err != nil {
+			t.Fatal(err)
+		}
+		if c, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", s.agent)); err == nil {
+			_ = c.Close()
+			t.Error("the agent's port is open before the first round is over")
+		}
+	}
+	if err := m.conn.SetReadDeadline(time.Now().Add(100 * time.Millisecond)); err != nil {
+		t.Fatal(err)
+	}
+	for buf := make([]byte, 4096); ; {
+		n, err := m.conn.Read(buf)
+		if err != nil {
+			break
+		}
+		if text := string(buf[:n]); strings.Contains(text, "READY=1") || strings.Contains(text, "RELOADING") {
+			t.Errorf("systemd heard %q", text)
+		}
+	}
+}

@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/lbmedic/lbmedic/cmd/lbmedic/config"
+	"github.com/lbmedic/lbmedic/healthd"
 )
 
 // The times of a stop that drains.
@@ -21,6 +22,8 @@ const (
 	leaveAgain = time.Second
 	// stopWithin is what the stop itself takes at most, once everybody has left.
 	stopWithin = 10 * time.Second
+	// keepDrain is how long the disk may take to keep the drain.
+	keepDrain = 2 * time.Second
 	// extend is for how long each message asks systemd to wait for the next.
 	extend = 5 * time.Second
 
@@ -47,9 +50,9 @@ func (d *Daemon) Drain(ctx context.Context) {
 	if d.sidecar == nil || health.OnTerm != config.OnTermDrain || len(d.sidecar.board.Latest().Services) == 0 {
 		return
 	}
-	if err := d.sidecar.drain(); err != nil {
-		d.log.Error("tell the balancers that this instance stops", zap.Error(err))
-		return
+	if err := keptWithin(keepDrain, d.sidecar.drain); err != nil {
+		d.log.Error("keep the drain of this stop on disk; it is told all the same, but not by the agent-check", zap.Error(err))
+		d.sidecar.board.Leave(healthd.Admin{State: healthd.Drain, By: byShutdown, Reason: "lbmedic stops"})
 	}
 	d.log.Info("draining before the stop", zap.Duration("for at most", health.TermTimeout))
 	ctx, stop := context.WithCancel(ctx)
@@ -65,6 +68,20 @@ func (d *Daemon) Drain(ctx context.Context) {
 		}}.wait(ctx)
 	d.log.Info("drained", zap.String("because", ended))
 	notify(d.log, "STATUS=drained: "+ended, fmt.Sprintf("EXTEND_TIMEOUT_USEC=%d", stopWithin.Microseconds()))
+}
+
+// keptWithin is the error of keep, or that it did not end in time: a disk may hang.
+func keptWithin(limit time.Duration, keep func() error) error {
+	kept := make(chan error, 1)
+	go func() { kept <- keep() }()
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case err := <-kept:
+		return err
+	case <-timer.C:
+		return fmt.Errorf("the disk gave no answer for %s", limit)
+	}
 }
 
 // presence is who still sends this instance traffic, as far as it is known.

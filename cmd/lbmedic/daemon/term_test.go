@@ -2,10 +2,17 @@ package daemon
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/lbmedic/lbmedic/internal/peer/peertest"
 )
 
 // A lame duck waits for as long as somebody has business here, and no longer.
@@ -75,6 +82,57 @@ func TestTheLameDuckEndsAtOnceWhereItIsCutShort(t *testing.T) {
 		l := lameDuck{limit: time.Minute, tell: func(string) {}, present: func(time.Time) presence { return presence{} }}
 		if got := l.wait(ctx); got != "it was cut short" || time.Since(begun) != 3*time.Second+time.Millisecond {
 			t.Errorf("%q after %s", got, time.Since(begun))
+		}
+	})
+}
+
+// A drain that no disk keeps is told all the same, and waited for.
+func TestStopIsToldThoughItCannotBeKept(t *testing.T) {
+	h := newHouse(t)
+	s := settings{http: peertest.Port(t), agent: peertest.Port(t), more: "  on_term: drain\n"}
+	d := h.run(s)
+	state := filepath.Join(h.dir, "state", "health")
+	if err := os.Rename(state, state+".gone"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(state, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ready := func() int {
+		resp, err := http.Get(fmt.Sprintf("http://127.0.0.1:%d/health/web", s.http))
+		if err != nil {
+			return 0
+		}
+		_ = resp.Body.Close()
+		return resp.StatusCode
+	}
+	if got := ready(); got != http.StatusOK {
+		t.Fatalf("before: %d", got)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	over := make(chan struct{})
+	go func() { d.Drain(ctx); close(over) }()
+	waitFor(t, "the stop is told", func() bool { return ready() == http.StatusServiceUnavailable })
+	select {
+	case <-over:
+		t.Error("nobody was waited for")
+	default:
+	}
+	cancel()
+	<-over
+}
+
+func TestDiskThatHangsKeepsNoStop(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		thaw := make(chan struct{})
+		begun := time.Now()
+		if err := keptWithin(keepDrain, func() error { <-thaw; return nil }); err == nil || time.Since(begun) != keepDrain {
+			t.Errorf("%v after %s", err, time.Since(begun))
+		}
+		close(thaw)
+		broken := errors.New("read-only file system")
+		if err := keptWithin(keepDrain, func() error { return broken }); err != broken {
+			t.Errorf("got %v", err)
 		}
 	})
 }
