@@ -40,8 +40,8 @@ type Agent struct {
 	settings AgentSettings
 	lines    press[map[string]spoken]
 	mu       sync.Mutex
-	told     string          // the last problem
-	once     map[string]bool // what was told for good
+	told     map[netip.Addr]string // the last problem with each caller
+	once     map[string]bool       // what was told for good
 }
 
 const (
@@ -133,7 +133,7 @@ func (a *Agent) answer(c *conn) {
 	line, err := a.line(who, time.Now())
 	if line.silent() || err != nil {
 		a.settings.Answered("")
-		a.tell(err)
+		a.tell(c.peer, err)
 		return
 	}
 	words := line.String()
@@ -141,7 +141,7 @@ func (a *Agent) answer(c *conn) {
 		return
 	}
 	defer a.settings.Answered(words)
-	a.tell(a.heard(who, line))
+	a.tell(c.peer, a.heard(who, line))
 	if err := c.CloseWrite(); err != nil {
 		return
 	}
@@ -187,17 +187,24 @@ func (a *Agent) tellOnce(name string, err error) {
 	}
 }
 
-// tell reports a problem once until it changes or is over.
-func (a *Agent) tell(err error) {
-	text := ""
-	if err != nil {
-		text = err.Error()
-	}
+// tell reports a problem with a caller once until it changes or is over.
+func (a *Agent) tell(peer netip.Addr, err error) {
 	a.mu.Lock()
-	changed := text != a.told
-	a.told = text
+	if err == nil {
+		delete(a.told, peer)
+		a.mu.Unlock()
+		return
+	}
+	last, known := a.told[peer]
+	changed := last != err.Error() && (known || len(a.told) < maxTold)
+	if changed {
+		if a.told == nil {
+			a.told = map[netip.Addr]string{}
+		}
+		a.told[peer] = err.Error()
+	}
 	a.mu.Unlock()
-	if changed && err != nil {
+	if changed {
 		a.settings.Problem(err)
 	}
 }

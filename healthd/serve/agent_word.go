@@ -110,6 +110,9 @@ func (a *Agent) line(who asker, now time.Time) (said, error) {
 		if err != nil {
 			return said{percent: -1}, err
 		}
+		if ordered && !ok { // it changes just now
+			return said{percent: -1}, nil
+		}
 		s.ready = ok && word == healthd.Ready
 		if ok && !s.ready {
 			s.order = word
