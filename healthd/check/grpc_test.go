@@ -72,11 +72,20 @@ func TestGRPCAsksARealServer(t *testing.T) {
 		"http":              {greeter(t, greets("HTTP/1.1 400 Bad Request\r\n\r\n"+strings.Repeat(" ", 64), nil)), nil, healthd.WrongAnswer, "no health answer, but Unavailable"},
 		"ssh":               {greeter(t, greets("SSH-2.0-OpenSSH_9.2\r\n", nil)), nil, healthd.WrongAnswer, "no health answer, but Unavailable"},
 		"silent":            {greeter(t, greets("", nil)), nil, healthd.TimedOut, "no answer in time"},
-		"closed":            {greeter(t, func(c net.Conn) { _, _ = c.Read(make([]byte, 4096)) }), nil, healthd.WrongAnswer, "closed without one"},
+		"closed":            {greeter(t, hangsUp), nil, healthd.WrongAnswer, "closed without one"},
 		"endless":           {greeter(t, func(c net.Conn) { _, _ = io.Copy(c, settingsForEver{}) }), nil, healthd.WrongAnswer, ""},
 	} {
 		t.Run(name, func(t *testing.T) { judged(t, "grpc", c.address, c.o, c.class, c.detail) })
 	}
+}
+
+// hangsUp ends its side and reads on: closing with something unread would reset the connection.
+func hangsUp(c net.Conn) {
+	_, _ = c.Read(make([]byte, 4096))
+	if tcp, ok := c.(*net.TCPConn); ok {
+		_ = tcp.CloseWrite()
+	}
+	_, _ = io.Copy(io.Discard, c)
 }
 
 // asleep never answers before the caller has gone.
