@@ -131,7 +131,7 @@ func TestLDAPAnswersAreBounded(t *testing.T) {
 	}{
 		"another protocol":          {greets("SSH-2.0-OpenSSH_9.2\r\n", nil), nil, healthd.TimedOut, "no answer in time"},
 		"endless":                   {greets("\x30\x84\x7f\xff\xff\xff\x04\x84\x7f\xff\xff\xf0"+strings.Repeat("x", 2*maxWatched), nil), nil, healthd.WrongAnswer, "an answer longer than 262144 bytes"},
-		"closed":                    {func(c net.Conn) { _, _ = c.Read(make([]byte, 512)) }, nil, healthd.WrongAnswer, "the connection was closed without one"},
+		"closed":                    {hangsUp, nil, healthd.WrongAnswer, "the connection was closed without one"},
 		"another protocol, with id": {greets("HTTP/1.1 400 Bad Request\r\n\r\n", nil), options{"starttls": {"true"}}, healthd.WrongAnswer, `no ldap answer: it begins with "HT"`},
 		"refuses tls":               {greets("0\x0c\x02\x01\x01\x78\x07\x0a\x01\x34\x04\x00\x04\x00", nil), options{"starttls": {"true"}}, healthd.WrongAnswer, "the server refused to change to tls: Unavailable (52)"},
 		"long form":                 {greets("0\x84\x00\x00\x00\x10\x02\x01\x01\x78\x84\x00\x00\x00\x07\x0a\x01\x02\x04\x00\x04\x00", nil), options{"starttls": {"true"}}, healthd.WrongAnswer, "the server refused to change to tls: Protocol Error (2)"},

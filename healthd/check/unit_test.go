@@ -167,7 +167,7 @@ func TestASystemdThatHangsIsOurOwnFault(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = l.Close() })
-	sees(t, asked(t, "unix:path="+l.Addr().String()), healthd.OwnFault, "did not answer in time")
+	sees(t, asked(t, "unix:path="+l.Addr().String()), healthd.OwnFault, "ask systemd for app.service: ")
 	sees(t, asked(t, "unix:path=/run/lost/bus"), healthd.OwnFault, "there is no D-Bus at unix:path=/run/lost/bus; a check of a unit is of use where systemd runs")
 }
 
