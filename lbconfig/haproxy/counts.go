@@ -57,6 +57,9 @@ func (r *reader) countsEverywhere() {
 		return
 	}
 	for _, p := range r.model.Backends() {
+		if p.Name == "" { // HAProxy refuses it
+			continue
+		}
 		t := *r.unnamed
 		t.Backend, t.Operator = p.Name, ""
 		r.model.Thresholds = append(r.model.Thresholds, t)
