@@ -24,7 +24,7 @@ func tmpfs(t *testing.T) string {
 	peertest.Root(t)
 	dir := t.TempDir()
 	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=1m,nr_inodes=100"); err != nil {
-		t.Skipf("mount a tmpfs: %v", err)
+		peertest.Missing(t, "mount a tmpfs: %v", err)
 	}
 	t.Cleanup(func() {
 		if err := unix.Unmount(dir, 0); err != nil {
@@ -89,13 +89,13 @@ func hanging(t *testing.T) (dir string, end func()) {
 	peertest.Root(t)
 	fuse, err := os.OpenFile("/dev/fuse", os.O_RDWR, 0)
 	if err != nil {
-		t.Skip(err)
+		peertest.Missing(t, "%v", err)
 	}
 	end = sync.OnceFunc(func() { _ = fuse.Close() })
 	dir = t.TempDir()
 	if err := unix.Mount("hanging", dir, "fuse", 0, fmt.Sprintf("fd=%d,rootmode=40000,user_id=0,group_id=0", fuse.Fd())); err != nil {
 		end()
-		t.Skipf("mount a file system of FUSE: %v", err)
+		peertest.Missing(t, "mount a file system of FUSE: %v", err)
 	}
 	t.Cleanup(func() {
 		end()
@@ -155,7 +155,7 @@ func TestWhatIsMountedIsToldByItsRoot(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := unix.Mount(inner, bound, "", unix.MS_BIND, ""); err != nil {
-		t.Skipf("mount a folder: %v", err)
+		peertest.Missing(t, "mount a folder: %v", err)
 	}
 	t.Cleanup(func() {
 		if err := unix.Unmount(bound, 0); err != nil {

@@ -22,7 +22,7 @@ func sleepAs(t *testing.T, name string) string {
 	t.Helper()
 	raw, err := os.ReadFile("/bin/sleep")
 	if err != nil {
-		t.Skip(err)
+		peertest.Missing(t, "%v", err)
 	}
 	path := filepath.Join(t.TempDir(), name)
 	if err := os.WriteFile(path, raw, 0o755); err != nil {
@@ -111,7 +111,7 @@ func TestProcessesThatAreHiddenAreNotMissed(t *testing.T) {
 	}
 	for _, hidepid := range []string{"1", "2"} {
 		if err := syscall.Mount("proc", proc, "proc", 0, "hidepid="+hidepid); err != nil {
-			t.Skipf("mount proc: %v", err)
+			peertest.Missing(t, "mount proc: %v", err)
 		}
 		for _, o := range []options{{}, {"pid_file": {file}}} {
 			o["proc"] = []string{proc}

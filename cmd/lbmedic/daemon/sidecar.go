@@ -46,9 +46,6 @@ type asking struct {
 	files    []string // of the configuration: see check.PermitExec
 }
 
-// byShutdown marks the orders that a stop of this process gives, and that its next start ends.
-const byShutdown = "shutdown"
-
 func newSidecar(h *config.Health, dir, version string, saw func(...control.Sighting), log *zap.Logger) (s *sidecar, err error) {
 	services, err := servicesOf(h)
 	if err != nil {
@@ -106,8 +103,8 @@ func (s *sidecar) remember(dir string) {
 // endOldDrain ends what the last stop told the balancers.
 func (s *sidecar) endOldDrain() error {
 	for _, service := range s.board.Latest().Services {
-		if slices.ContainsFunc(s.keeper.Leases(service.Name), func(l healthd.Lease) bool { return l.Owner == byShutdown }) {
-			if _, err := s.keeper.End(service.Name, byShutdown, false); err != nil {
+		if slices.ContainsFunc(s.keeper.Leases(service.Name), func(l healthd.Lease) bool { return l.Owner == healthd.ByShutdown }) {
+			if _, err := s.keeper.End(service.Name, healthd.ByShutdown, false); err != nil {
 				return fmt.Errorf("end the drain of the last stop: %w", err)
 			}
 		}
@@ -119,7 +116,7 @@ func (s *sidecar) endOldDrain() error {
 func (s *sidecar) drain() error {
 	var errs []error
 	for _, service := range s.board.Latest().Services {
-		_, err := s.keeper.Take(service.Name, healthd.Lease{Owner: byShutdown, State: healthd.Drain, Reason: "lbmedic stops"})
+		_, err := s.keeper.Take(service.Name, healthd.Lease{Owner: healthd.ByShutdown, State: healthd.Drain, Reason: "lbmedic stops"})
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)

@@ -52,7 +52,7 @@ func (d *Daemon) Drain(ctx context.Context) {
 	}
 	if err := keptWithin(keepDrain, d.sidecar.drain); err != nil {
 		d.log.Error("keep the drain of this stop on disk; it is told all the same, but not by the agent-check", zap.Error(err))
-		d.sidecar.board.Leave(healthd.Admin{State: healthd.Drain, By: byShutdown, Reason: "lbmedic stops"})
+		d.sidecar.board.Leave(healthd.Admin{State: healthd.Drain, By: healthd.ByShutdown, Reason: "lbmedic stops"})
 	}
 	d.log.Info("draining before the stop", zap.Duration("for at most", health.TermTimeout))
 	ctx, stop := context.WithCancel(ctx)
