@@ -3,7 +3,6 @@ package config
 import (
 	"math"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/lbmedic/lbmedic/healthd/check"
@@ -111,27 +110,6 @@ func optionSpec(o check.Option) spec {
 		return one
 	}
 	return spec{doc: o.Doc, list: &spec{scalar: one.scalar}, def: o.Default}
-}
-
-// secretScalar is one whose value config show does not print, or only the part that tells nothing, and that does not take what config show
-// prints instead.
-func secretScalar(plain *scalar, o check.Option) *scalar {
-	hidden := *plain
-	switch {
-	case o.Key == "" || o.Type == check.URL:
-		hidden.show = hideSecret
-	case o.List:
-		hidden.show = hideValue
-	default:
-		hidden.show = func(string) string { return mask }
-	}
-	hidden.parse = func(text string) (any, string, bool) {
-		if strings.Contains(text, mask) {
-			return nil, "has " + mask + " in it, which is what config show prints for a secret; write the secret, or ${file:/path}", false
-		}
-		return plain.parse(text)
-	}
-	return &hidden
 }
 
 func optionScalar(o check.Option) *scalar {
